@@ -1,0 +1,45 @@
+//! A hit: one HTTP request from a site, as it arrived. Nothing is parsed yet but what every client needs.
+
+use std::{fmt, net::IpAddr};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::time::Timestamp;
+
+/// One id from the hit to the last attempt at delivery. A version 7 UUID, so ids sort by time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct HitId(pub Uuid);
+
+impl fmt::Display for HitId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.simple().fmt(f)
+    }
+}
+
+/// One HTTP request from a site: bytes, headers, address, time.
+#[derive(Clone, Debug)]
+pub struct Hit {
+    pub id: HitId,
+    pub received: Timestamp,
+    pub method: Method,
+    pub path: Box<str>,
+    /// The query string, as it came, without `?`; empty if there was none.
+    pub query: Box<str>,
+    pub headers: HeaderMap,
+    /// The visitor's address: the peer's, or the one a trusted proxy named.
+    pub address: Option<IpAddr>,
+    /// The host the visitor's browser asked for, without port; the forwarded one if a trusted proxy named it.
+    pub host: Box<str>,
+    pub body: Bytes,
+}
+
+impl Hit {
+    /// A header's value as text; `None` if it is absent or not text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
