@@ -1,6 +1,48 @@
 //! Tidegate: a self-hosted, consent-aware tag manager that runs tags on the server.
+//!
+//! # The path of a hit
+//!
+//! 1. [`server`] accepts the connection; [`collect`] makes a [`hit`] of the request, or refuses it ([`error`]).
+//! 2. [`app`] hands the hit and the [`container`] of the moment to the [`pipeline`], the one function in which the next
+//!    five steps stand in order.
+//! 3. A [`client`] reads the hit into [`event`]s.
+//! 4. [`consent`] resolves what the visitor allowed; unknown counts as denied.
+//! 5. [`trigger`]s choose tags by the event and its [`variable`]s: each is now a firing.
+//! 6. The [gate](consent::gate) turns a firing into a permission to run, or holds or blocks it.
+//! 7. A permitted tag's [`script`] runs in its cage, with helpers such as [`openai`], and returns [`call`]s and
+//!    [`cookie`]s. Everything decided so far stands in the [`trace`].
+//! 8. The [`outbox`] makes the calls durable; only then is the hit answered.
+//! 9. [`delivery`] takes them to their destination: batches, retries, pauses, dead letters.
+//!
+//! Steps 3 to 7 are the core: synchronous and pure. Time, randomness and the environment are passed in; nothing there
+//! knows of axum, tokio, reqwest or askama.
 
+// The core.
 pub mod call;
+pub mod client;
+pub mod consent;
+pub mod container;
+pub mod cookie;
+pub mod event;
 pub mod hit;
-pub mod outbox;
+pub mod openai;
+pub mod pipeline;
+pub mod script;
 pub mod time;
+pub mod trace;
+pub mod trigger;
+pub mod variable;
+
+// The edges.
+pub mod app;
+pub mod cli;
+pub mod client_address;
+pub mod collect;
+pub mod data_folder;
+pub mod delivery;
+pub mod error;
+pub mod metrics;
+pub mod outbox;
+pub mod server;
+pub mod settings;
+pub mod standin;

@@ -1,0 +1,130 @@
+//! What the handlers share: the container of the moment, the outbox, the clocks. Only here is it known that things are
+//! shared.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use rand::RngExt;
+use uuid::{Builder, Uuid};
+
+use crate::{
+    client::Client,
+    container::Container,
+    error::Refusal,
+    hit::{Hit, HitId},
+    metrics::Metrics,
+    outbox::{Outbox, Record},
+    pipeline::{self, Decided, Surroundings},
+    time::Timestamp,
+    trace::Trace,
+};
+
+/// Shared by every handler; cheap to clone as an [`Arc`].
+pub struct App {
+    container: ArcSwap<Container>,
+    pub outbox: Arc<dyn Outbox>,
+    pub metrics: Metrics,
+    draining: AtomicBool,
+}
+
+/// Whether this server wants more hits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    Ready { version: Arc<str> },
+    Draining,
+    NotWritable,
+}
+
+impl App {
+    pub fn new(container: Container, outbox: Arc<dyn Outbox>, metrics: Metrics) -> Self {
+        metrics.container(&container.version);
+        Self { container: ArcSwap::from_pointee(container), outbox, metrics, draining: AtomicBool::new(false) }
+    }
+
+    pub fn container(&self) -> Arc<Container> {
+        self.container.load_full()
+    }
+
+    /// Puts another container in place; hits in flight keep the one they started with.
+    pub fn replace_container(&self, container: Container) {
+        self.metrics.container(&container.version);
+        self.container.store(Arc::new(container));
+    }
+
+    /// From now on `/readyz` sends load balancers elsewhere.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub fn readiness(&self) -> Readiness {
+        if self.draining.load(Ordering::Relaxed) {
+            return Readiness::Draining;
+        }
+        match self.outbox.writable() {
+            Ok(()) => Readiness::Ready { version: Arc::clone(&self.container.load().version) },
+            Err(_) => Readiness::NotWritable,
+        }
+    }
+
+    /// Takes a hit all the way to a durable outbox. `Ok` means durable.
+    pub async fn take(&self, client: Client, hit: Hit) -> Result<Decided, Refusal> {
+        let (id, received) = (hit.id, hit.received);
+        let (version, processed) = {
+            let container = self.container.load();
+            let surroundings = Surroundings { clock: monotonic_clock, new_id: &random_id };
+            let processed = pipeline::process(&container, client, &Arc::new(hit), surroundings);
+            (Arc::clone(&container.version), processed)
+        };
+        self.metrics.traced(&processed.trace);
+        tell(&processed.trace);
+        let mut decided = processed.result.map_err(Refusal::Bad)?;
+        let calls = std::mem::take(&mut decided.calls);
+        if !calls.is_empty() {
+            let record = Record { hit: id, accepted: received, version, calls };
+            self.outbox.accept(record).await.map_err(Refusal::NotDurable)?;
+        }
+        Ok(decided)
+    }
+}
+
+/// Says what was decided about a hit, one line a tag, to whoever listens at the debug level.
+fn tell(trace: &Trace) {
+    if !tracing::enabled!(target: "tidegate::hit", tracing::Level::DEBUG) {
+        return;
+    }
+    let hit = trace.hit;
+    for event in &trace.events {
+        let name = &event.name;
+        if event.tags.is_empty() {
+            tracing::debug!(target: "tidegate::hit", %hit, event = %name, "no trigger looks at this event");
+        }
+        for tag in &event.tags {
+            tracing::debug!(target: "tidegate::hit", %hit, event = %name, tag = %tag.tag, "{}", tag.verdict);
+            for note in &tag.notes {
+                tracing::debug!(target: "tidegate::hit", %hit, event = %name, tag = %tag.tag, "note: {note}");
+            }
+        }
+    }
+}
+
+/// Time since the process first asked.
+pub fn monotonic_clock() -> Duration {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed()
+}
+
+/// A hit's id: version 7, so that ids sort by time.
+pub fn hit_id(received: Timestamp) -> HitId {
+    let millis = u64::try_from(received.0).unwrap_or_default();
+    HitId(Builder::from_unix_timestamp_millis(millis, &rand::rng().random::<[u8; 10]>()).into_uuid())
+}
+
+fn random_id() -> Uuid {
+    Builder::from_random_bytes(rand::rng().random()).into_uuid()
+}

@@ -1,0 +1,81 @@
+//! Who asked, and for which host, where proxies may stand between: only what a trusted proxy forwarded is believed.
+
+use std::net::IpAddr;
+
+use axum::http::{HeaderMap, header};
+use ipnet::IpNet;
+
+/// The visitor as the request shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub address: IpAddr,
+    /// Lower-case, without port; empty if the request named none.
+    pub host: Box<str>,
+}
+
+impl Caller {
+    /// Reads the caller from a request; `X-Forwarded-*` only where the peer is a trusted proxy, from the right, so that
+    /// what a visitor wrote into the header is never believed.
+    pub fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
+        let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address.to_canonical()));
+        let own_host = text(headers, header::HOST.as_str());
+        if !is_trusted(peer) {
+            return Self { address: peer.to_canonical(), host: bare_host(own_host.unwrap_or_default()) };
+        }
+        let hops = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+        let hops: Vec<IpAddr> = hops.flat_map(|value| value.split(',')).filter_map(|hop| hop.trim().parse().ok()).collect();
+        let address = hops.iter().rev().find(|hop| !is_trusted(**hop)).or(hops.first()).copied().unwrap_or(peer);
+        let forwarded = text(headers, "x-forwarded-host").and_then(|hosts| hosts.rsplit(',').next()).map(str::trim);
+        let host = forwarded.filter(|host| !host.is_empty()).or(own_host).unwrap_or_default();
+        Self { address: address.to_canonical(), host: bare_host(host) }
+    }
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// A host without port and in lower case.
+pub fn bare_host(host: &str) -> Box<str> {
+    let name = match host.rfind(':') {
+        Some(colon) if !host[colon..].contains(']') && !host[..colon].contains("::") => &host[..colon],
+        _ => host,
+    };
+    name.to_ascii_lowercase().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value"))).collect()
+    }
+
+    fn caller(peer: &str, pairs: &[(&'static str, &str)], trusted: &[&str]) -> (String, String) {
+        let trusted: Vec<IpNet> = trusted.iter().map(|text| text.parse().expect("a network")).collect();
+        let caller = Caller::of(peer.parse().expect("an address"), &headers(pairs), &trusted);
+        (caller.address.to_string(), caller.host.to_string())
+    }
+
+    #[test]
+    fn forwarded_headers_of_strangers_are_not_believed() {
+        let pairs = [("host", "T.Example.com:8443"), ("x-forwarded-for", "1.2.3.4"), ("x-forwarded-host", "evil.test")];
+        assert_eq!(caller("198.51.100.7", &pairs, &[]), ("198.51.100.7".into(), "t.example.com".into()));
+        assert_eq!(caller("198.51.100.7", &pairs, &["10.0.0.0/8"]), ("198.51.100.7".into(), "t.example.com".into()));
+    }
+
+    #[test]
+    fn the_last_hop_that_is_no_proxy_is_the_visitor() {
+        let pairs = [("host", "inner"), ("x-forwarded-for", "6.6.6.6, 203.0.113.9, 10.1.1.1"), ("x-forwarded-host", "t.example.com")];
+        assert_eq!(caller("10.0.0.1", &pairs, &["10.0.0.0/8"]), ("203.0.113.9".into(), "t.example.com".into()));
+        assert_eq!(caller("10.0.0.1", &[("host", "a")], &["10.0.0.0/8"]), ("10.0.0.1".into(), "a".into()));
+    }
+
+    #[test]
+    fn hosts_lose_their_port_and_addresses_stay_whole() {
+        for (host, bare) in [("a.test:80", "a.test"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]"), ("127.0.0.1:9", "127.0.0.1"), ("", "")] {
+            assert_eq!(&*bare_host(host), bare);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The routes for sites: takes requests, makes hits of them, answers once they are durable.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    num::NonZeroU32,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Json, Router,
+    body::{Body, Bytes},
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use ipnet::IpNet;
+use serde_json::json;
+
+use crate::{
+    app::{self, App, Readiness},
+    client::{self, Client},
+    client_address::{Caller, bare_host},
+    cookie,
+    error::Refusal,
+    hit::Hit,
+    pipeline::Decided,
+    time::Timestamp,
+};
+
+/// How long a body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(10);
+
+/// What the routes for sites need beside the [`App`].
+pub struct Collect {
+    app: Arc<App>,
+    trusted_proxies: Vec<IpNet>,
+    limiter: Option<DefaultKeyedRateLimiter<IpAddr>>,
+}
+
+impl Collect {
+    pub fn new(app: Arc<App>, trusted_proxies: Vec<IpNet>, hits_a_second: Option<NonZeroU32>) -> Self {
+        let limiter = hits_a_second.map(|hits| RateLimiter::keyed(Quota::per_second(hits)));
+        Self { app, trusted_proxies, limiter }
+    }
+
+    /// The routes that sites use.
+    pub fn routes(self) -> Router {
+        Router::new()
+            .route("/hit", axum::routing::any(hit))
+            .route("/healthz", get(healthz))
+            .route("/readyz", get(readyz))
+            .fallback(|| async { Refusal::Unclaimed })
+            .with_state(Arc::new(self))
+    }
+
+    /// Forgets addresses that have been quiet, so that the limiter does not grow without bound.
+    pub fn tidy(&self) {
+        if let Some(limiter) = &self.limiter {
+            limiter.retain_recent();
+        }
+    }
+}
+
+async fn hit(State(collect): State<Arc<Collect>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request) -> Response {
+    let started = Instant::now();
+    let (head, body) = request.into_parts();
+    let caller = Caller::of(peer.ip(), &head.headers, &collect.trusted_proxies);
+    let origin = match origin(&collect.app, &head.headers, &caller) {
+        Ok(origin) => origin,
+        Err(refusal) => return answered(&collect, started, Err(refusal)),
+    };
+    if head.method == Method::OPTIONS {
+        return with_cors(preflight(), origin);
+    }
+    let accepts_json = accepts_json(&head.headers);
+    let result = receive(&collect, head, body, caller).await;
+    let result = result.map(|decided| answer(&decided, accepts_json));
+    with_cors(answered(&collect, started, result), origin)
+}
+
+async fn receive(collect: &Collect, head: Parts, body: Body, caller: Caller) -> Result<Decided, Refusal> {
+    if head.method != Method::POST {
+        return Err(Refusal::Method { allow: "POST, OPTIONS" });
+    }
+    if collect.limiter.as_ref().is_some_and(|limiter| limiter.check_key(&caller.address).is_err()) {
+        return Err(Refusal::TooMany);
+    }
+    if !is_json_or_text(&head.headers) {
+        return Err(Refusal::MediaType);
+    }
+    let body = read(body, &head.headers).await?;
+    let received = Timestamp::now();
+    let hit = Hit {
+        id: app::hit_id(received),
+        received,
+        method: head.method,
+        path: head.uri.path().into(),
+        query: head.uri.query().unwrap_or_default().into(),
+        headers: head.headers,
+        address: Some(caller.address),
+        host: caller.host,
+        body,
+    };
+    collect.app.take(Client::DataLayer, hit).await
+}
+
+/// Reads a body within its limits of size and time.
+async fn read(body: Body, headers: &HeaderMap) -> Result<Bytes, Refusal> {
+    let too_large = || Refusal::TooLarge { limit: client::MAX_BODY };
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > client::MAX_BODY) {
+        return Err(too_large());
+    }
+    let collected = tokio::time::timeout(BODY_TIME, Limited::new(body, client::MAX_BODY).collect()).await;
+    match collected {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Refusal::Bad(client::BadHit::new("", "the body did not arrive whole"))),
+        Err(_) => Err(Refusal::Slow),
+    }
+}
+
+/// The origin to answer to, if the request names one. By default pages of the tagging host's own site may send; the
+/// container's `origins` widen that.
+fn origin(app: &App, headers: &HeaderMap, caller: &Caller) -> Result<Option<HeaderValue>, Refusal> {
+    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(None) };
+    let text = origin.to_str().map_err(|_| Refusal::ForeignOrigin)?;
+    let host = text.split_once("://").map(|(_, host)| bare_host(host));
+    let own_site = host.is_some_and(|host| !host.is_empty() && cookie::site(&host) == cookie::site(&caller.host));
+    let listed = || app.container().settings.origins.iter().any(|listed| **listed == *text);
+    if own_site || listed() { Ok(Some(origin.clone())) } else { Err(Refusal::ForeignOrigin) }
+}
+
+fn is_json_or_text(headers: &HeaderMap) -> bool {
+    let Some(kind) = headers.get(header::CONTENT_TYPE) else { return true };
+    let kind = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    // curl's `-d` says it sends a form; its body is the JSON all the same, and anything else is refused as bad JSON.
+    ["application/json", "text/plain", "application/x-www-form-urlencoded"].iter().any(|own| kind.eq_ignore_ascii_case(own))
+}
+
+fn accepts_json(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    accept.split(',').any(|kind| kind.split(';').next().unwrap_or_default().trim() == "application/json")
+}
+
+fn answer(decided: &Decided, as_json: bool) -> Response {
+    let mut response = if as_json {
+        let held: Vec<_> = decided.held.iter().map(|held| json!({"event_id": held.event_id, "needs": held.needs})).collect();
+        Json(json!({"accepted": decided.events, "held": held})).into_response()
+    } else {
+        StatusCode::NO_CONTENT.into_response()
+    };
+    for cookie in &decided.cookies {
+        // A cookie's parts were checked to be visible ASCII when it was made.
+        if let Ok(value) = HeaderValue::from_str(cookie) {
+            response.headers_mut().append(header::SET_COOKIE, value);
+        }
+    }
+    response
+}
+
+fn answered(collect: &Collect, started: Instant, result: Result<Response, Refusal>) -> Response {
+    let (outcome, response) = match result {
+        Ok(response) => ("accepted", response),
+        Err(refusal) => {
+            if let Refusal::NotDurable(error) = &refusal {
+                tracing::warn!(target: "tidegate::collect", "a hit was answered 503: {error}");
+            }
+            (refusal.outcome(), refusal.into_response())
+        }
+    };
+    collect.app.metrics.answered(Client::DataLayer.name(), outcome, started.elapsed());
+    response
+}
+
+fn preflight() -> Response {
+    let headers = [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, OPTIONS")),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("content-type, accept")),
+        (header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600")),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+fn with_cors(mut response: Response, origin: Option<HeaderValue>) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(origin) = origin {
+        let credentials: HeaderName = header::ACCESS_CONTROL_ALLOW_CREDENTIALS;
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(credentials, HeaderValue::from_static("true"));
+        headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+    }
+    response
+}
+
+async fn healthz() -> &'static str {
+    "alive\n"
+}
+
+/// Says ready and the version, or not; the reason stays with the operator.
+async fn readyz(State(collect): State<Arc<Collect>>) -> Response {
+    match collect.app.readiness() {
+        Readiness::Ready { version } => format!("ready {version}\n").into_response(),
+        Readiness::Draining | Readiness::NotWritable => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response(),
+    }
+}

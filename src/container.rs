@@ -1,0 +1,148 @@
+//! The container: everything that decides what happens to an event, loaded and compiled. Immutable; a change is a new
+//! container and one swapped pointer.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::{
+    call::SecretName,
+    consent::{
+        Statement,
+        gate::{ConsentNeed, WhenDenied},
+    },
+    script::{ScriptIndex, Workshop},
+    trigger::{Trigger, TriggerIndex, TriggerIndexByName},
+    variable::{ValueTemplate, Variable},
+};
+
+pub mod diagnostic;
+pub mod load;
+pub mod model;
+pub mod yaml;
+
+/// A compiled container.
+#[derive(Debug)]
+pub struct Container {
+    /// Which version of the rules this is, such as a commit; named in traces and stored calls.
+    pub version: Arc<str>,
+    /// In firing order: higher priority first, then as written.
+    pub tags: Vec<Tag>,
+    pub triggers: Vec<Trigger>,
+    pub variables: Vec<Variable>,
+    /// What holds where no signal spoke.
+    pub consent_default: Statement,
+    pub settings: ContainerSettings,
+    pub scripts: Workshop,
+    index: TriggerIndexByName,
+    /// For each trigger, the tags it can fire, in firing order.
+    tags_of_trigger: Vec<Vec<TagIndex>>,
+}
+
+/// What a container says beside its rules.
+#[derive(Clone, Debug, Default)]
+pub struct ContainerSettings {
+    /// Further origins whose pages may send hits, such as `https://shop.example`.
+    pub origins: Vec<Box<str>>,
+}
+
+/// A template put to use: its parameters, triggers, exceptions and consent.
+#[derive(Debug)]
+pub struct Tag {
+    pub name: Arc<str>,
+    pub template: Arc<Template>,
+    /// By field name; fields that were not set and have no default are left out.
+    pub parameters: Vec<(Box<str>, Parameter)>,
+    pub triggers: Vec<TriggerIndex>,
+    pub exceptions: Vec<TriggerIndex>,
+    pub consent: ConsentNeed,
+    pub when_denied: WhenDenied,
+    /// Higher fires first.
+    pub priority: i64,
+    pub activity: Activity,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Activity {
+    #[default]
+    Active,
+    Paused,
+}
+
+/// A script and what its manifest says.
+#[derive(Debug)]
+pub struct Template {
+    pub name: Arc<str>,
+    pub script: ScriptIndex,
+    /// Destinations that its calls may go to, such as `openai`.
+    pub destinations: Vec<Box<str>>,
+    /// Cookies that it may set.
+    pub cookies: Vec<Box<str>>,
+    /// Cookies that are expired where the visitor refused what a tag of this template needs.
+    pub expire_when_refused: Vec<Box<str>>,
+}
+
+/// A tag's parameter, compiled.
+#[derive(Debug)]
+pub enum Parameter {
+    Value(ValueTemplate),
+    List(Vec<Parameter>),
+    Map(Vec<(Box<str>, Parameter)>),
+    /// An opaque reference: the script can hand it on, not read it.
+    Secret(SecretName),
+}
+
+/// A tag's place in its container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TagIndex(pub usize);
+
+/// The parts of a container, before its indexes are built.
+#[derive(Debug)]
+pub struct Parts {
+    pub version: Arc<str>,
+    pub tags: Vec<Tag>,
+    pub triggers: Vec<Trigger>,
+    pub variables: Vec<Variable>,
+    pub consent_default: Statement,
+    pub settings: ContainerSettings,
+    pub scripts: Workshop,
+}
+
+impl Container {
+    /// Sorts the tags into firing order and builds the indexes.
+    pub fn assemble(parts: Parts) -> Self {
+        let Parts { version, mut tags, triggers, variables, consent_default, settings, scripts } = parts;
+        tags.sort_by_key(|tag| std::cmp::Reverse(tag.priority));
+        let mut tags_of_trigger = vec![Vec::new(); triggers.len()];
+        for (position, tag) in tags.iter().enumerate() {
+            for trigger in &tag.triggers {
+                if let Some(tags) = tags_of_trigger.get_mut(trigger.0) {
+                    tags.push(TagIndex(position));
+                }
+            }
+        }
+        let index = TriggerIndexByName::new(&triggers);
+        Self {
+            version,
+            tags,
+            triggers,
+            variables,
+            consent_default,
+            settings,
+            scripts,
+            index,
+            tags_of_trigger,
+        }
+    }
+
+    /// The triggers that look at events of this name, or may.
+    pub fn triggers_for(&self, event_name: &str) -> impl Iterator<Item = TriggerIndex> {
+        self.index.candidates(event_name)
+    }
+
+    /// The tags that a trigger can fire, in firing order.
+    pub fn tags_fired_by(&self, trigger: TriggerIndex) -> &[TagIndex] {
+        self.tags_of_trigger.get(trigger.0).map_or(&[], Vec::as_slice)
+    }
+}

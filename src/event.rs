@@ -1,0 +1,117 @@
+//! An event: the only shape that the stages after the client see. A name and data with keys named as in GA4 and sGTM.
+
+use std::{borrow::Cow, sync::Arc};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{consent::Signals, time::Timestamp};
+
+/// One thing that happened on a site.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// `event_name`, such as `purchase`.
+    pub name: Arc<str>,
+    pub id: EventId,
+    /// When it happened, by the server's clock; retries, splits and replays keep it.
+    pub time: Timestamp,
+    /// Everything else: `page_location`, `value`, `currency`, `items`, `user_data`, ….
+    pub data: Map<String, Value>,
+    pub signals: Signals,
+}
+
+/// The id under which destinations deduplicate an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EventId {
+    pub text: Arc<str>,
+    pub origin: IdOrigin,
+}
+
+/// Where an event's id came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdOrigin {
+    /// The site's own `event_id`.
+    Site,
+    /// The order's `transaction_id`.
+    Transaction,
+    /// Made here: a second copy of the event would get another one, so it cannot be deduplicated.
+    Generated,
+}
+
+impl Event {
+    /// The value at a dotted path, such as `user_data.email_address` or `items.0.item_id`; `event_name`, `event_id`
+    /// and `event_time` too. `None` if it is absent or null.
+    pub fn get(&self, path: &str) -> Option<Cow<'_, Value>> {
+        match path {
+            "event_name" => Some(Cow::Owned(Value::from(&*self.name))),
+            "event_id" => Some(Cow::Owned(Value::from(&*self.id.text))),
+            "event_time" => Some(Cow::Owned(Value::from(self.time.0))),
+            _ => lookup(&self.data, path).map(Cow::Borrowed),
+        }
+    }
+
+    /// The text at a dotted path; `None` if it is absent or something else than text.
+    pub fn text(&self, path: &str) -> Option<&str> {
+        lookup(&self.data, path)?.as_str()
+    }
+}
+
+/// The value at a dotted path; a number steps into a list. `None` if it is absent or null.
+pub fn lookup<'a>(data: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    let mut steps = path.split('.');
+    let mut found = data.get(steps.next()?)?;
+    for step in steps {
+        found = match found {
+            Value::Object(map) => map.get(step)?,
+            Value::Array(list) => list.get(step.parse::<usize>().ok()?)?,
+            _ => return None,
+        };
+    }
+    (!found.is_null()).then_some(found)
+}
+
+/// A value as people write it: text bare, numbers in their shortest form, lists and maps as JSON. `None` for null.
+pub fn to_text(value: &Value) -> Option<Cow<'_, str>> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(Cow::Borrowed(text)),
+        Value::Number(number) => Some(Cow::Owned(number_text(number))),
+        other => Some(Cow::Owned(other.to_string())),
+    }
+}
+
+/// A number's shortest text; a whole float is written without its fraction, as in JavaScript.
+fn number_text(number: &serde_json::Number) -> String {
+    let text = number.to_string();
+    match text.strip_suffix(".0") {
+        Some(whole) => whole.to_owned(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn paths_step_into_maps_and_lists() {
+        let Value::Object(data) = json!({"items": [{"item_id": "a"}], "user_data": {"email_address": null}}) else {
+            unreachable!("an object literal")
+        };
+        assert_eq!(lookup(&data, "items.0.item_id"), Some(&json!("a")));
+        assert_eq!(lookup(&data, "items.1.item_id"), None);
+        assert_eq!(lookup(&data, "items.-1"), None);
+        assert_eq!(lookup(&data, "user_data.email_address"), None, "null counts as absent");
+        assert_eq!(lookup(&data, ""), None);
+    }
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        for (value, text) in [(json!(10.0), "10"), (json!(129.9), "129.9"), (json!(7), "7"), (json!(true), "true")] {
+            assert_eq!(to_text(&value).as_deref(), Some(text));
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The server's own settings, as opposed to the container's: addresses, data, limits. From flags, from the environment
+//! (`TIDEGATE_<FLAG>`) and from a file, in this order; all are documented where they are declared.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use anyhow::Context;
+use clap::Args;
+use ipnet::IpNet;
+use serde::Deserialize;
+
+
+/// What an operator said, by flag, environment or file; silent where `None`.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Stated {
+    /// Address on which sites send hits [default: 127.0.0.1:8080]
+    #[arg(long, env = "TIDEGATE_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Address of the admin and of /metrics [default: 127.0.0.1:8081]
+    #[arg(long, env = "TIDEGATE_ADMIN", value_name = "ADDRESS")]
+    pub admin: Option<SocketAddr>,
+    /// Folder for the outbox and other state [default: .tidegate]
+    #[arg(long, env = "TIDEGATE_DATA", value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
+    /// Where the OpenAI destination sends to [default: https://bzr.openai.com]
+    #[arg(long, env = "TIDEGATE_OPENAI_URL", value_name = "URL")]
+    pub openai_url: Option<url::Url>,
+    /// Folder with one file for each secret, named like the secret
+    #[arg(long, env = "TIDEGATE_SECRETS", value_name = "FOLDER")]
+    pub secrets: Option<PathBuf>,
+    /// Allow a destination to use a secret, as NAME=DESTINATION; OPENAI_* may go to openai without this
+    #[arg(long, env = "TIDEGATE_BIND_SECRET", value_name = "NAME=DESTINATION", value_delimiter = ',')]
+    pub bind_secret: Option<Vec<String>>,
+    /// Further environment variables that a container may read; OPENAI_PIXEL_ID and TIDEGATE_VAR_* always may be
+    #[arg(long, env = "TIDEGATE_ALLOW_ENV", value_name = "NAME", value_delimiter = ',')]
+    pub allow_env: Option<Vec<String>>,
+    /// Networks of proxies whose X-Forwarded-For, -Host and -Proto are believed, such as 10.0.0.0/8,127.0.0.1/32
+    #[arg(long, env = "TIDEGATE_TRUSTED_PROXIES", value_name = "NETWORK", value_delimiter = ',')]
+    pub trusted_proxies: Option<Vec<IpNet>>,
+    /// Hits a second that one address may send; off unless set
+    #[arg(long, env = "TIDEGATE_RATE_LIMIT", value_name = "HITS")]
+    pub rate_limit: Option<std::num::NonZeroU32>,
+    /// Connections served at the same time [default: 10000]
+    #[arg(long, env = "TIDEGATE_MAX_CONNECTIONS", value_name = "NUMBER")]
+    pub max_connections: Option<usize>,
+    /// Megabytes of disk that are kept free for settling deliveries [default: 64]
+    #[arg(long, env = "TIDEGATE_DISK_RESERVE", value_name = "MB")]
+    pub disk_reserve: Option<u64>,
+    /// Seconds between "not ready" and the end of accepting, when stopping [default: 0]
+    #[arg(long, env = "TIDEGATE_DRAIN", value_name = "SECONDS")]
+    pub drain: Option<u64>,
+}
+
+/// The settings in force.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub listen: SocketAddr,
+    pub admin: SocketAddr,
+    pub data: PathBuf,
+    pub openai_url: url::Url,
+    pub secrets: Option<PathBuf>,
+    pub bind_secret: Vec<String>,
+    pub allow_env: Vec<String>,
+    pub trusted_proxies: Vec<IpNet>,
+    pub rate_limit: Option<std::num::NonZeroU32>,
+    pub max_connections: usize,
+    /// Bytes.
+    pub disk_reserve: u64,
+    pub drain: Duration,
+}
+
+impl Stated {
+    /// Reads a settings file: YAML, keys named like the flags with `_` for `-`.
+    pub fn from_file(path: &std::path::Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_yaml::from_str(&text).with_context(|| format!("{} is not a settings file", path.display()))
+    }
+
+    /// What was said here, else what `file` says, else the default.
+    pub fn over(self, file: Self) -> anyhow::Result<Settings> {
+        let openai_url = match self.openai_url.or(file.openai_url) {
+            Some(url) => url,
+            None => url::Url::parse("https://bzr.openai.com").context("the default address")?,
+        };
+        anyhow::ensure!(
+            matches!(openai_url.scheme(), "http" | "https") && openai_url.has_host(),
+            "--openai-url must be an http or https address, but is {openai_url}"
+        );
+        Ok(Settings {
+            listen: self.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
+            admin: self.admin.or(file.admin).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8081))),
+            data: self.data.or(file.data).unwrap_or_else(|| PathBuf::from(".tidegate")),
+            openai_url,
+            secrets: self.secrets.or(file.secrets),
+            bind_secret: self.bind_secret.or(file.bind_secret).unwrap_or_default(),
+            allow_env: self.allow_env.or(file.allow_env).unwrap_or_default(),
+            trusted_proxies: self.trusted_proxies.or(file.trusted_proxies).unwrap_or_default(),
+            rate_limit: self.rate_limit.or(file.rate_limit),
+            max_connections: self.max_connections.or(file.max_connections).unwrap_or(10_000),
+            disk_reserve: self.disk_reserve.or(file.disk_reserve).unwrap_or(64) * 1024 * 1024,
+            drain: Duration::from_secs(self.drain.or(file.drain).unwrap_or(0)),
+        })
+    }
+}
+
+/// The environment variables that a container may read: those that are always allowed, and the operator's own.
+pub fn readable_environment(allowed: &[String]) -> std::collections::BTreeMap<String, String> {
+    let may = |name: &str| {
+        name == "OPENAI_PIXEL_ID" || name.starts_with("TIDEGATE_VAR_") || allowed.iter().any(|own| own == name)
+    };
+    std::env::vars().filter(|(name, value)| may(name) && !value.is_empty()).collect()
+}
