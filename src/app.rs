@@ -125,6 +125,7 @@ pub fn hit_id(received: Timestamp) -> HitId {
     HitId(Builder::from_unix_timestamp_millis(millis, &rand::rng().random::<[u8; 10]>()).into_uuid())
 }
 
-fn random_id() -> Uuid {
+/// An id for an event that brings none.
+pub fn random_id() -> Uuid {
     Builder::from_random_bytes(rand::rng().random()).into_uuid()
 }

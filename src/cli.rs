@@ -1,1 +1,116 @@
-//! stub
+//! The command line: one file a command. Results go to standard output, everything else to standard error.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::container::diagnostic::{self, Colour, Diagnostics, Sources};
+
+mod check;
+mod deliveries;
+mod serve;
+mod test;
+mod trace;
+
+/// A consent-aware tag manager that runs tags on the server and loses nothing
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// Folder of the container, which holds rules/ and tags/
+    #[arg(short = 'C', long = "container", env = "TIDEGATE_CONTAINER", global = true, default_value = ".", value_name = "FOLDER")]
+    folder: PathBuf,
+    /// How to write results
+    #[arg(long, env = "TIDEGATE_FORMAT", global = true, default_value = "text", value_name = "FORMAT")]
+    format: Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Check(check::Check),
+    Test(test::Test),
+    Trace(trace::Trace),
+    #[command(subcommand)]
+    Deliveries(deliveries::Deliveries),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// Annotations for a pull request, where the command has findings; else as text
+    Github,
+}
+
+/// How a command ended; the process exits with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Fine = 0,
+    /// The command did its work and found something wrong.
+    FoundWrong = 1,
+    /// The command could not do its work.
+    CouldNot = 2,
+}
+
+/// What a command is run with.
+struct Context {
+    folder: PathBuf,
+    format: Format,
+}
+
+/// Runs what the arguments say.
+pub fn run() -> ExitCode {
+    let Cli { folder, format, command } = Cli::parse();
+    let context = Context { folder, format };
+    let result = match command {
+        Command::Serve(serve) => serve.run(&context),
+        Command::Check(check) => check.run(&context),
+        Command::Test(test) => test.run(&context),
+        Command::Trace(trace) => trace.run(&context),
+        Command::Deliveries(deliveries) => deliveries.run(&context),
+    };
+    let exit = result.unwrap_or_else(|error| {
+        // Whoever reads our output may stop reading: `tidegate … | head` is no failure.
+        if error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)) {
+            return Exit::Fine;
+        }
+        // Standard error is the last resort; if it is gone, so is whoever could read this.
+        let _ = writeln!(io::stderr(), "tidegate: {error:#}");
+        Exit::CouldNot
+    });
+    ExitCode::from(exit as u8)
+}
+
+/// Writes findings in the format that was asked for.
+fn report(out: &mut dyn Write, format: Format, diagnostics: &Diagnostics, sources: &Sources) -> anyhow::Result<()> {
+    let text = match format {
+        Format::Text => {
+            let colour = if io::stdout().is_terminal() { Colour::On } else { Colour::Off };
+            diagnostic::text(diagnostics, sources, colour)
+        }
+        Format::Json => diagnostic::json(diagnostics)?,
+        Format::Github => diagnostic::github(diagnostics),
+    };
+    out.write_all(text.as_bytes())?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -17,6 +17,7 @@ use crate::{
 };
 
 pub mod diagnostic;
+pub mod folder;
 pub mod load;
 pub mod model;
 pub mod yaml;

@@ -19,6 +19,7 @@
 
 // The core.
 pub mod call;
+pub mod case;
 pub mod client;
 pub mod consent;
 pub mod container;

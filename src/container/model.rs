@@ -1,1 +1,225 @@
-//! stub
+//! The model: what people write in `rules/*.yaml` and `tags/*.yaml`, item by item, before it means anything. Each
+//! doc comment explains the key to its users.
+
+use serde::{Deserialize, Serialize};
+
+use super::yaml::{Node, OneOrMany, Placed, PlacedMap, Scalar};
+
+/// The keys of a file under `rules/`.
+pub const SECTIONS: [&str; 5] = ["variables", "triggers", "tags", "consent", "settings"];
+
+/// A variable: one of the kinds below.
+#[derive(Debug, Deserialize)]
+pub struct VariableRule {
+    /// Always this value.
+    pub constant: Option<Node>,
+    /// The event's data at a dotted path, such as `user_data.email_address` or `items.0.item_id`.
+    pub event_data: Option<Placed<Box<str>>>,
+    /// A parameter of the page's address (`page_location`), percent-decoded.
+    pub query: Option<Placed<Box<str>>>,
+    /// A cookie of the request, as it stands there.
+    pub cookie: Option<Placed<Box<str>>>,
+    /// A header of the request.
+    pub header: Option<Placed<Box<str>>>,
+    /// An environment variable that the operator lets containers read.
+    pub environment: Option<Placed<Box<str>>>,
+    /// The first row whose pattern matches the input.
+    pub regex_table: Option<RegexTableRule>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct RegexTableRule {
+    /// The text that is looked up, such as `"{{Page path}}"`.
+    pub input: Node,
+    /// Tried from the top.
+    pub rows: Vec<RegexRowRule>,
+    /// The value where no row matches; nothing if left out.
+    pub default: Option<Node>,
+    /// Compare without regard to case.
+    #[serde(default = "yes")]
+    pub ignore_case: bool,
+    /// The pattern must match the whole input.
+    #[serde(default = "yes")]
+    pub full_match: bool,
+    /// `$1`, `$&` and `$$` in an output stand for what the pattern captured.
+    #[serde(default = "yes")]
+    pub capture_groups: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct RegexRowRule {
+    pub pattern: Placed<Box<str>>,
+    pub output: Node,
+}
+
+/// A trigger: which events, and what must hold of them.
+#[derive(Debug, Deserialize)]
+pub struct TriggerRule {
+    /// An event's name, a list of names, or `"*"` for all events.
+    pub event: Option<OneOrMany<Placed<Box<str>>>>,
+    /// A pattern that is found in the event's name, in place of `event`.
+    pub event_matches: Option<Placed<Box<str>>>,
+    /// Conditions that must all hold.
+    #[serde(default)]
+    pub when: Vec<Placed<ConditionRule>>,
+}
+
+/// A test of one value, or `any`/`all` of several conditions.
+#[derive(Debug, Deserialize)]
+pub struct ConditionRule {
+    /// The variable whose value is tested.
+    pub variable: Option<Placed<Box<str>>>,
+    /// The event data that is tested, by its dotted path.
+    pub event_data: Option<Placed<Box<str>>>,
+    pub equals: Option<Scalar>,
+    /// Equal to one of these.
+    #[serde(rename = "in")]
+    pub one_of: Option<Vec<Scalar>>,
+    pub contains: Option<Scalar>,
+    pub starts_with: Option<Scalar>,
+    pub ends_with: Option<Scalar>,
+    /// A pattern that is found anywhere in the text.
+    pub matches: Option<Placed<Box<str>>>,
+    pub less_than: Option<f64>,
+    pub less_or_equal: Option<f64>,
+    pub greater_than: Option<f64>,
+    pub greater_or_equal: Option<f64>,
+    /// `true`: there is a value; `false`: there is none.
+    pub defined: Option<bool>,
+    /// Turns the test around.
+    #[serde(default)]
+    pub not: bool,
+    /// Compare without regard to case.
+    #[serde(default)]
+    pub ignore_case: bool,
+    /// At least one of these holds.
+    pub any: Option<Vec<Placed<ConditionRule>>>,
+    /// All of these hold.
+    pub all: Option<Vec<Placed<ConditionRule>>>,
+}
+
+/// A tag: a template put to use.
+#[derive(Debug, Deserialize)]
+pub struct TagRule {
+    /// The template's name, such as `openai_conversion`.
+    pub template: Placed<Box<str>>,
+    /// Triggers, any of which makes the tag fire.
+    pub triggers: OneOrMany<Placed<Box<str>>>,
+    /// Triggers, any of which keeps the tag from firing.
+    #[serde(default)]
+    pub exceptions: Vec<Placed<Box<str>>>,
+    /// The Consent Mode types that must be granted, or `none`.
+    pub consent: Option<OneOrMany<Placed<Box<str>>>>,
+    /// Why the tag may run without consent; needed with `consent: none`.
+    pub consent_reason: Option<Placed<Box<str>>>,
+    /// What happens where consent is missing and the visitor has not answered yet.
+    #[serde(default)]
+    pub when_denied: WhenDeniedRule,
+    /// Higher fires first.
+    #[serde(default)]
+    pub priority: i64,
+    /// A paused tag never fires.
+    #[serde(default)]
+    pub paused: bool,
+    /// The template's fields. Texts may hold `{{Variable}}`.
+    #[serde(default)]
+    pub parameters: PlacedMap<Node>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenDeniedRule {
+    /// The tag does not fire for this event.
+    #[default]
+    Skip,
+    /// The page is told to send the event again once consent is given.
+    Hold,
+}
+
+/// The container's consent defaults.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ConsentRule {
+    /// What holds where no signal spoke: `granted` or `denied`, by type.
+    pub defaults: PlacedMap<StatusRule>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StatusRule {
+    Granted,
+    Denied,
+}
+
+/// The container's settings.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct SettingsRule {
+    /// Further origins whose pages may send hits, such as `https://shop.example`.
+    pub origins: Vec<Placed<Box<str>>>,
+}
+
+/// A template's manifest, `tags/<name>.yaml`.
+#[derive(Debug, Deserialize)]
+pub struct ManifestRule {
+    /// What the template does, in one sentence.
+    pub description: String,
+    /// The parameters that a tag may set.
+    #[serde(default)]
+    pub fields: PlacedMap<FieldRule>,
+    /// The Consent Mode types that the template's calls need.
+    #[serde(default)]
+    pub consent: Vec<Placed<Box<str>>>,
+    /// What the script may ask for.
+    #[serde(default)]
+    pub permissions: PermissionsRule,
+    /// Cookies that are expired where the visitor refuses what the tag needs.
+    #[serde(default)]
+    pub expire_when_refused: Vec<Box<str>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PermissionsRule {
+    /// Destinations that calls may go to, such as `openai`.
+    pub destinations: Vec<Placed<Box<str>>>,
+    /// Cookies that may be set.
+    pub cookies: Vec<Box<str>>,
+}
+
+/// A field of a template.
+#[derive(Debug, Deserialize)]
+pub struct FieldRule {
+    #[serde(rename = "type")]
+    pub kind: FieldKind,
+    /// What it is for, in one sentence.
+    pub description: String,
+    /// A tag that does not set it is an error.
+    #[serde(default)]
+    pub required: bool,
+    /// The value where a tag does not set it.
+    pub default: Option<Node>,
+    /// For `choice`: the values it may have.
+    #[serde(default)]
+    pub options: Vec<Box<str>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FieldKind {
+    Text,
+    Number,
+    Boolean,
+    /// One of `options`.
+    Choice,
+    /// The name of a secret, as `{ secret: NAME }`.
+    Secret,
+    List,
+    Map,
+    /// Anything.
+    Any,
+}
+
+fn yes() -> bool {
+    true
+}

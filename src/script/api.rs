@@ -22,6 +22,10 @@ use crate::{
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
+/// `params` in a script: the tag's parameters, by the template's field names. Passing it on costs nothing.
+#[derive(Clone)]
+pub struct ParamsHandle(pub Arc<Map>);
+
 /// `event` in a script.
 #[derive(Clone)]
 pub struct EventHandle(pub Arc<Event>);
@@ -72,7 +76,7 @@ pub fn names() -> Scope<'static> {
 
 /// Gives a script its values.
 pub fn fill(scope: &mut Scope<'_>, params: Map, given: &Given) {
-    scope.push("params", params);
+    scope.push("params", ParamsHandle(Arc::new(params)));
     scope.push("event", EventHandle(Arc::clone(&given.event)));
     scope.push("request", RequestHandle(Arc::clone(&given.hit)));
     scope.push("consent", ConsentHandle(given.consent));
@@ -107,6 +111,8 @@ fn set_data(data: &mut Data, key: &str, value: Dynamic) -> Fallible<()> {
 
 fn register_event(engine: &mut Engine) {
     engine
+        .register_type_with_name::<ParamsHandle>("Params")
+        .register_indexer_get(|params: &mut ParamsHandle, name: &str| params.0.get(name).cloned().unwrap_or_default())
         .register_type_with_name::<EventHandle>("Event")
         .register_indexer_get(|event: &mut EventHandle, path: &str| {
             event.0.get(path).map_or(Dynamic::UNIT, |value| to_dynamic(&value))

@@ -1,0 +1,183 @@
+//! Test cases: an event in, and what should come of it. Takes a `*.test.yaml` and a container's files; runs every case
+//! through the same pipeline as production, with a fixed clock, and gives what differed. Nothing is sent.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use self::model::{CaseRule, FileRule, RequestRule};
+use crate::{
+    client::Client,
+    container::{
+        Container,
+        diagnostic::{Diagnostic, Diagnostics, Place, Severity, Sources},
+        load::{self, LoadOptions, plain},
+        yaml::{self, Node, Placed, decode::Context, decode::decode},
+    },
+    hit::{Hit, HitId},
+    pipeline::{self, Processed, Surroundings},
+    script::MonotonicClock,
+    time::Timestamp,
+};
+
+mod expect;
+mod model;
+
+/// The clock of a case that names no time: 2026-01-01T12:00:00Z.
+const DEFAULT_NOW: Timestamp = Timestamp(1_767_268_800_000);
+
+/// What cases run in.
+#[derive(Clone, Copy)]
+pub struct Setting<'a> {
+    /// The container's files, `rules/` and `tags/`.
+    pub files: &'a Sources,
+    pub library: &'a Sources,
+    /// Measures scripts against their time limits.
+    pub clock: MonotonicClock,
+}
+
+/// One case and how it ended.
+#[derive(Clone, Debug)]
+pub struct CaseResult {
+    pub name: Arc<str>,
+    pub place: Place,
+    /// What differed from the expectation, one line each; empty if the case passed.
+    pub differences: Vec<String>,
+}
+
+/// Runs every case of one file, or those whose name contains `filter`. Faults of the file or of its container go to
+/// `diagnostics`.
+pub fn run_file(
+    file: &Arc<str>,
+    bytes: &[u8],
+    setting: Setting<'_>,
+    filter: &str,
+    diagnostics: &mut Diagnostics,
+) -> Vec<CaseResult> {
+    let Some(rules) = read_file(file, bytes, diagnostics) else { return Vec::new() };
+    let mut containers = Containers { setting, file, inline: rules.container.as_ref(), loaded: BTreeMap::new() };
+    let mut results = Vec::new();
+    for (name, case) in rules.cases.iter().filter(|(name, _)| name.contains(filter)) {
+        let mut environment = rules.defaults.environment.clone();
+        environment.extend(case.environment.clone());
+        let Some(container) = containers.get(&environment, diagnostics) else { return results };
+        let differences = match hit_of(&rules.defaults, case) {
+            Ok(hit) => {
+                let processed = process(container, hit, setting.clock);
+                expect::differences(&case.expect, &processed)
+            }
+            Err(fault) => vec![fault],
+        };
+        results.push(CaseResult { name: Arc::clone(&name.value), place: name.place.clone(), differences });
+    }
+    results
+}
+
+/// Reads a file of cases without running them; what is wrong with it goes to `diagnostics`.
+pub fn check_file(file: &Arc<str>, bytes: &[u8], diagnostics: &mut Diagnostics) {
+    read_file(file, bytes, diagnostics);
+}
+
+fn read_file(file: &Arc<str>, bytes: &[u8], diagnostics: &mut Diagnostics) -> Option<FileRule> {
+    let root = yaml::parse(file, bytes, diagnostics)?;
+    decode(&root, &Context { file, owner: "test cases", name: None }, diagnostics)
+}
+
+/// The containers that a file's cases run in: one for each environment that they name.
+struct Containers<'a> {
+    setting: Setting<'a>,
+    file: &'a Arc<str>,
+    /// Rules in place of the container's own.
+    inline: Option<&'a Node>,
+    loaded: BTreeMap<BTreeMap<String, String>, Option<Container>>,
+}
+
+impl Containers<'_> {
+    fn get(&mut self, environment: &BTreeMap<String, String>, diagnostics: &mut Diagnostics) -> Option<&Container> {
+        if !self.loaded.contains_key(environment) {
+            let options = LoadOptions {
+                version: "test",
+                environment,
+                absent_environment: Severity::Note,
+                library: self.setting.library,
+                inline: self.inline.map(|rules| (self.file, rules)),
+                seats: 1,
+            };
+            let loaded = load::load(self.setting.files, options);
+            if loaded.container.is_none() {
+                diagnostics.extend(loaded.diagnostics.iter().filter(|d| d.severity == Severity::Error).cloned());
+            }
+            self.loaded.insert(environment.clone(), loaded.container);
+        }
+        self.loaded.get(environment)?.as_ref()
+    }
+}
+
+fn process(container: &Container, hit: Hit, clock: MonotonicClock) -> Processed {
+    let made = AtomicU64::new(0);
+    let new_id = || Uuid::from_u128(u128::from(made.fetch_add(1, Ordering::Relaxed) + 1));
+    pipeline::process(container, Client::DataLayer, &Arc::new(hit), Surroundings { clock, new_id: &new_id })
+}
+
+/// The hit that a case describes; a sentence about what cannot be in a hit otherwise.
+fn hit_of(defaults: &model::Defaults, case: &CaseRule) -> Result<Hit, String> {
+    let request = case.request.over(&defaults.request);
+    let now = case.now.as_ref().or(defaults.now.as_ref());
+    let mut body = match plain(&case.event) {
+        Value::Object(body) => body,
+        _ => return Err("event must be a mapping, as POST /hit takes it".to_owned()),
+    };
+    if let Some(Value::Object(shared)) = defaults.event.as_ref().map(plain) {
+        for (key, value) in shared {
+            body.entry(key).or_insert(value);
+        }
+    }
+    if let Some(consent) = case.consent.as_ref().or(defaults.consent.as_ref()) {
+        body.entry("consent").or_insert_with(|| plain(consent));
+    }
+    build_hit(&request, now.map(parse_time).transpose()?.unwrap_or(DEFAULT_NOW), body)
+}
+
+fn build_hit(request: &RequestRule, received: Timestamp, body: Map<String, Value>) -> Result<Hit, String> {
+    let mut headers = HeaderMap::new();
+    let cookies: Vec<_> = request.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let cookies = (!cookies.is_empty()).then(|| ("cookie".to_owned(), cookies.join("; ")));
+    for (name, value) in request.headers.clone().into_iter().chain(cookies) {
+        let header = HeaderName::try_from(name.as_str()).map_err(|_| format!("{name:?} is no header name"))?;
+        headers.insert(header, HeaderValue::try_from(value).map_err(|_| format!("{name} cannot have this value"))?);
+    }
+    Ok(Hit {
+        id: HitId(Uuid::nil()),
+        received,
+        method: Method::POST,
+        path: "/hit".into(),
+        query: "".into(),
+        headers,
+        address: Some(request.address.unwrap_or(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7)))),
+        host: request.host.as_deref().unwrap_or("tags.example.com").into(),
+        body: serde_json::to_vec(&body).map_err(|error| error.to_string())?.into(),
+    })
+}
+
+fn parse_time(text: &Placed<String>) -> Result<Timestamp, String> {
+    let time = text.value.parse::<jiff::Timestamp>().map_err(|error| format!("now: {error}"))?;
+    Ok(Timestamp(time.as_millisecond()))
+}
+
+/// A difference as a diagnostic, for the renderers.
+pub fn diagnostic(result: &CaseResult) -> Option<Diagnostic> {
+    if result.differences.is_empty() {
+        return None;
+    }
+    let message = format!("case {:?} failed: {}", result.name, result.differences.join("; "));
+    Some(Diagnostic::error("case-failed", message).at(result.place.clone()))
+}

@@ -1,0 +1,103 @@
+//! What people write in a `*.test.yaml`.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use serde::Deserialize;
+
+use crate::container::yaml::{Node, OneOrMany, Placed, PlacedMap};
+
+/// A file of test cases.
+#[derive(Debug, Deserialize)]
+pub struct FileRule {
+    /// Rules that the cases run in, in place of the container's own; for the test of a template.
+    pub container: Option<Node>,
+    /// What holds for every case that says nothing else.
+    #[serde(default)]
+    pub defaults: Defaults,
+    /// The cases by name; a name says what should happen.
+    pub cases: PlacedMap<CaseRule>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Defaults {
+    /// The server's clock, such as `2026-11-23T12:00:00Z`.
+    pub now: Option<Placed<String>>,
+    /// Environment variables that the container reads.
+    pub environment: BTreeMap<String, String>,
+    pub request: RequestRule,
+    /// Keys that every event has unless it brings its own.
+    pub event: Option<Node>,
+    pub consent: Option<Node>,
+}
+
+/// One case.
+#[derive(Debug, Deserialize)]
+pub struct CaseRule {
+    pub now: Option<Placed<String>>,
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    #[serde(default)]
+    pub request: RequestRule,
+    /// The body of `POST /hit`: one event, or `events`.
+    pub event: Node,
+    /// Short for `consent` in the event.
+    pub consent: Option<Node>,
+    pub expect: Expect,
+}
+
+/// What the browser sends beside the event.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct RequestRule {
+    /// The tagging host that was asked for.
+    pub host: Option<String>,
+    /// The visitor's address.
+    pub address: Option<IpAddr>,
+    pub headers: BTreeMap<String, String>,
+    pub cookies: BTreeMap<String, String>,
+}
+
+impl RequestRule {
+    /// This request, with `under` where it is silent.
+    #[must_use]
+    pub fn over(&self, under: &Self) -> Self {
+        let mut request = under.clone();
+        request.host = self.host.clone().or(request.host);
+        request.address = self.address.or(request.address);
+        request.headers.extend(self.headers.clone());
+        request.cookies.extend(self.cookies.clone());
+        request
+    }
+}
+
+/// What should come of a case. What is not named is not looked at.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Expect {
+    /// The tags that ran, all of them, in any order.
+    pub fired: Option<Vec<String>>,
+    /// Tags that did not run, each with words of the reason.
+    pub not_fired: BTreeMap<String, String>,
+    /// The calls, all of them, in order.
+    pub calls: Option<Vec<ExpectedCall>>,
+    /// The `Set-Cookie` headers, all of them, in order.
+    pub cookies: Option<Vec<String>>,
+    /// Words that stand among the notes of a tag.
+    pub notes: BTreeMap<String, OneOrMany<String>>,
+    /// The events that are held, by event id, and the types they need.
+    pub held: Option<BTreeMap<String, Vec<String>>>,
+    /// The field for which the hit is refused.
+    pub refused: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct ExpectedCall {
+    pub tag: Option<String>,
+    /// The account as it is shown, or its beginning, such as `openai:PIXEL`.
+    pub account: Option<String>,
+    /// The body: the keys named here must have these values, and `null` means that a key is absent.
+    pub body: Option<Node>,
+    /// The whole body.
+    pub exact_body: Option<Node>,
+}

@@ -1,0 +1,109 @@
+//! Where a container's files come from: a folder, or the program itself. An edge of the loader, which takes only maps.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context, bail};
+use rust_embed::Embed;
+use sha2::{Digest, Sha256};
+
+use super::{diagnostic::Sources, yaml::MAX_FILE_BYTES};
+
+/// The library of tag templates that comes with the program.
+#[derive(Embed)]
+#[folder = "tags/"]
+#[include = "*.rhai"]
+#[include = "*.yaml"]
+#[exclude = "*.test.yaml"]
+struct Library;
+
+/// The demo container, for `serve --demo` outside a container.
+#[derive(Embed)]
+#[folder = "rules/"]
+#[include = "*.yaml"]
+#[exclude = "*.test.yaml"]
+struct Demo;
+
+/// The embedded templates, as `tags/<name>.{rhai,yaml}`.
+pub fn library() -> Sources {
+    embedded::<Library>("tags/")
+}
+
+/// The embedded demo container, as `rules/<name>.yaml`.
+pub fn demo() -> Sources {
+    embedded::<Demo>("rules/")
+}
+
+fn embedded<E: Embed>(prefix: &str) -> Sources {
+    let file = |name: std::borrow::Cow<'static, str>| {
+        let bytes = E::get(&name)?.data.into_owned();
+        Some((format!("{prefix}{name}").into(), bytes))
+    };
+    E::iter().filter_map(file).collect()
+}
+
+/// Whether a folder looks like a container: it has `rules/`.
+pub fn is_container(folder: &Path) -> bool {
+    folder.join("rules").is_dir()
+}
+
+/// Reads every file of `rules/` and `tags/` that a container may hold, test cases included.
+///
+/// # Errors
+/// There is no `rules/` folder, or a file cannot be read.
+pub fn read(folder: &Path) -> anyhow::Result<Sources> {
+    if !is_container(folder) {
+        let place = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        bail!("{} is no container: it has no folder rules/; name one with -C FOLDER", place.display());
+    }
+    let mut files = Sources::new();
+    for part in ["rules", "tags"] {
+        let part_folder = folder.join(part);
+        if part_folder.is_dir() {
+            read_into(&mut files, &part_folder, part)?;
+        }
+    }
+    Ok(files)
+}
+
+fn read_into(files: &mut Sources, folder: &Path, prefix: &str) -> anyhow::Result<()> {
+    let list = || format!("cannot list {}", folder.display());
+    for entry in fs::read_dir(folder).with_context(list)? {
+        let path: PathBuf = entry.with_context(list)?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let is_ours = [".yaml", ".rhai"].iter().any(|ending| name.ends_with(ending));
+        if !is_ours || name.starts_with('.') || !path.is_file() {
+            continue;
+        }
+        let read = || format!("cannot read {}", path.display());
+        let size = fs::metadata(&path).with_context(read)?.len();
+        // One byte more than the limit is enough for the loader to say that the file is too large.
+        if size > MAX_FILE_BYTES as u64 {
+            files.insert(format!("{prefix}/{name}").into(), vec![b' '; MAX_FILE_BYTES + 1]);
+            continue;
+        }
+        files.insert(format!("{prefix}/{name}").into(), fs::read(&path).with_context(read)?);
+    }
+    Ok(())
+}
+
+/// A version for files that no git commit names: the first twelve digits of their digest.
+pub fn digest(files: &Sources) -> String {
+    let mut hash = Sha256::new();
+    for (path, bytes) in files {
+        hash.update((path.len() as u64).to_le_bytes());
+        hash.update(path.as_bytes());
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    }
+    let digest: String = hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    format!("folder-{digest}")
+}
+
+/// The files as the loader takes them, for callers that hold texts.
+pub fn sources<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Sources {
+    files.into_iter().map(|(path, text)| (Arc::from(path), text.as_bytes().to_vec())).collect()
+}

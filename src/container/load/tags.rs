@@ -1,0 +1,117 @@
+//! From tag rules to tags.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{Item, Names, consent_type, parameters, templates};
+use crate::{
+    consent::{
+        ConsentType, ConsentTypes,
+        gate::{ConsentNeed, WhenDenied},
+    },
+    container::{
+        Activity, Tag,
+        diagnostic::{Diagnostic, Diagnostics, quoted},
+        model::{TagRule, WhenDeniedRule},
+        yaml::Placed,
+    },
+    trigger::TriggerIndex,
+};
+
+/// What tags refer to.
+pub(super) struct Known<'a> {
+    pub templates: &'a BTreeMap<Box<str>, templates::Known>,
+    pub triggers: &'a Names,
+    pub variables: &'a Names,
+}
+
+pub(super) fn compile(items: Vec<Item<TagRule>>, known: &Known<'_>, diagnostics: &mut Diagnostics) -> Vec<Tag> {
+    items.iter().filter_map(|item| tag(item, known, diagnostics)).collect()
+}
+
+/// `None` goes with at least one error.
+fn tag(item: &Item<TagRule>, known: &Known<'_>, diagnostics: &mut Diagnostics) -> Option<Tag> {
+    let owner = format!("tag {}", quoted(&item.name));
+    let rule = &item.rule;
+    let template = templates::find(known.templates, &rule.template, &owner, diagnostics);
+    let triggers = triggers_of(rule.triggers.as_slice(), &owner, known.triggers, diagnostics);
+    let exceptions = triggers_of(&rule.exceptions, &owner, known.triggers, diagnostics);
+    if rule.triggers.as_slice().is_empty() {
+        let problem = Diagnostic::error("absent-trigger", format!("{owner} has no triggers, so it never fires"));
+        let help = "name at least one trigger, or say paused: true".to_owned();
+        diagnostics.push(problem.at(item.place.clone()).of(&*owner).help(help));
+    }
+    let needed = template.map_or(ConsentTypes::NONE, |template| template.consent);
+    let consent = consent(item, needed, &owner, diagnostics);
+    let parameters = template.map(|template| {
+        parameters::compile(&rule.parameters, template, known.variables, &item.place, &owner, diagnostics)
+    });
+    Some(Tag {
+        name: Arc::clone(&item.name),
+        template: Arc::clone(&template?.template),
+        parameters: parameters?,
+        triggers,
+        exceptions,
+        consent: consent?,
+        when_denied: match rule.when_denied {
+            WhenDeniedRule::Skip => WhenDenied::Skip,
+            WhenDeniedRule::Hold => WhenDenied::Hold,
+        },
+        priority: rule.priority,
+        activity: if rule.paused { Activity::Paused } else { Activity::Active },
+    })
+}
+
+fn triggers_of(
+    names: &[Placed<Box<str>>],
+    owner: &str,
+    triggers: &Names,
+    diagnostics: &mut Diagnostics,
+) -> Vec<TriggerIndex> {
+    names.iter().filter_map(|name| triggers.find(name, &name.place, owner, diagnostics)).map(TriggerIndex).collect()
+}
+
+/// What the tag says of consent. Silence is an error: no tag runs ungated by omission.
+fn consent(
+    item: &Item<TagRule>,
+    needed: ConsentTypes,
+    owner: &str,
+    diagnostics: &mut Diagnostics,
+) -> Option<ConsentNeed> {
+    let list = |types: ConsentTypes| types.iter().map(ConsentType::name).collect::<Vec<_>>().join(", ");
+    let Some(stated) = item.rule.consent.as_ref().map(|consent| consent.as_slice()) else {
+        let message = format!("{owner} does not say which consent it needs");
+        let types = if needed.is_empty() { "ad_storage".to_owned() } else { list(needed) };
+        let help = format!("add consent: [{types}], or consent: none with a consent_reason");
+        let problem = Diagnostic::error("absent-consent", message).at(item.place.clone());
+        diagnostics.push(problem.of(owner).help(help));
+        return None;
+    };
+    if let [single] = stated
+        && &*single.value == "none"
+    {
+        return match &item.rule.consent_reason {
+            Some(reason) if !reason.trim().is_empty() => Some(ConsentNeed::None { reason: reason.trim().into() }),
+            _ => {
+                let problem = Diagnostic::error("absent-reason", format!("{owner} says consent: none without a reason"));
+                let help = "add consent_reason: why this tag may run for people who refused".to_owned();
+                diagnostics.push(problem.at(single.place.clone()).of(owner).help(help));
+                None
+            }
+        };
+    }
+    let types: Option<Vec<_>> = stated.iter().map(|kind| consent_type(kind, owner, diagnostics)).collect();
+    let types: ConsentTypes = types?.into_iter().collect();
+    if types.is_empty() {
+        let problem = Diagnostic::error("absent-consent", format!("{owner} needs no consent type at all"));
+        let help = "name the types, or say consent: none with a consent_reason".to_owned();
+        diagnostics.push(problem.at(item.place.clone()).of(owner).help(help));
+        return None;
+    }
+    let short = needed.without(types);
+    if let (false, Some(first)) = (short.is_empty(), stated.first()) {
+        let message = format!("{owner} does not ask for {}, which its template's calls need", list(short));
+        let problem = Diagnostic::warning("short-consent", message).at(first.place.clone());
+        diagnostics.push(problem.of(owner).help(format!("add {} to its consent", list(short))));
+    }
+    Some(ConsentNeed::Types(types))
+}
