@@ -3,4 +3,5 @@
 pub mod call;
 pub mod hit;
 pub mod outbox;
+pub mod standin;
 pub mod time;
