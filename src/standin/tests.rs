@@ -5,7 +5,11 @@ use std::{path::Path, sync::Mutex};
 
 use http::{Method, StatusCode, header::RETRY_AFTER};
 use serde_json::{Map, Value, json};
-use tokio::task::JoinHandle;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinHandle,
+};
 
 use super::*;
 
@@ -28,7 +32,7 @@ async fn start() -> Standin {
 fn client() -> reqwest::Client {
     // Another test may have been first; nothing here speaks TLS, but a client cannot be built without a provider.
     rustls::crypto::ring::default_provider().install_default().ok();
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    reqwest::Client::builder().no_proxy().timeout(LONG).build().unwrap()
 }
 
 fn event(id: &str) -> Value {
@@ -145,12 +149,22 @@ async fn takes_a_thousand_events_and_not_one_more() {
     assert_eq!(send(&standin, &batch(&names)).await, error(StatusCode::BAD_REQUEST, words));
 }
 
+/// By hand, because reqwest reads an answer that comes before the end of the body, and others do not.
 #[tokio::test]
-async fn the_sender_of_an_oversized_body_sees_the_answer() {
+async fn who_sends_an_oversized_body_to_its_end_sees_the_answer() {
     let standin = start().await;
-    let body = json!({ "events": [], "padding": "x".repeat(16 << 20) });
-    let words = "Request body is larger than 4194304 bytes";
-    assert_eq!(send(&standin, &body).await, error(StatusCode::PAYLOAD_TOO_LARGE, words));
+    let body = " ".repeat(16 << 20);
+    let head = format!(
+        "POST /v1/events?pid=px HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(standin.address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("larger than 4194304 bytes"), "{answer}");
 }
 
 #[tokio::test]
