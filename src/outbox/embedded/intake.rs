@@ -172,10 +172,16 @@ impl Intake {
         waiting.batch = Batch::default();
     }
 
-    /// Waits until there is work, and swaps it for the batch that was done, whose bytes become free.
+    /// Makes room for what a batch's hits weighed: before they are answered, so that whoever has an answer finds room.
+    pub fn release(&self, batch: &mut Batch) {
+        let bytes = mem::take(&mut batch.bytes);
+        let mut waiting = self.lock();
+        waiting.bytes = waiting.bytes.saturating_sub(bytes);
+    }
+
+    /// Waits until there is work, and swaps it for the batch that was done.
     pub fn next(&self, batch: &mut Batch, patience: Duration) -> Wake {
         let mut waiting = self.lock();
-        waiting.bytes = waiting.bytes.saturating_sub(mem::take(&mut batch.bytes));
         if waiting.batch.is_empty() && !matches!(waiting.door, Door::Closed) {
             waiting.writer = Writer::Asleep;
             let idle = |waiting: &mut Waiting| waiting.writer == Writer::Asleep;

@@ -414,7 +414,7 @@ async fn after_closing_everything_fails_and_the_file_is_whole() {
     let whole: String = person.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(whole, "ok");
     let row = person.query_row(
-        "SELECT accounts.name, hit, tag, event_id, event_name, version, body FROM calls JOIN accounts ON accounts.id = account",
+        "SELECT accounts.name, hit, tag, event_id, event_name, version, body FROM calls JOIN accounts ON accounts.id = calls.account",
         [],
         |row| (0..7).map(|column| row.get(column)).collect::<rusqlite::Result<Vec<String>>>(),
     );

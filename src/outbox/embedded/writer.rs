@@ -200,10 +200,14 @@ impl Writer {
             Trouble::None if !accepts.is_empty() => return self.write_accepts(accepts),
             Trouble::None => self.write_settles(),
             Trouble::BelowReserve(error) => {
-                refuse(accepts, error);
+                let error = error.clone();
+                self.refuse(accepts, &error);
                 self.write_settles()
             }
-            Trouble::Failed { error, .. } => return refuse(accepts, error),
+            Trouble::Failed { error, .. } => {
+                let error = error.clone();
+                return self.refuse(accepts, &error);
+            }
         };
         if let Err(error) = written {
             self.fail(&error);
@@ -223,7 +227,7 @@ impl Writer {
             }
             Err(error) => {
                 let error = self.fail(&error);
-                refuse(accepts, &error);
+                self.refuse(accepts, &error);
                 // It may be the hits alone that found no room. If not, the next probe tries again.
                 if let Err(error) = self.write_settles() {
                     tracing::warn!(%error, "settlements wait until the outbox can be written");
@@ -270,11 +274,19 @@ impl Writer {
             }
         }
         drop(queues);
+        self.shared.intake.release(&mut self.batch);
         for accept in accepts.drain(..) {
             // Whoever has gone away since does not need the answer.
             let _ = accept.answer.send(Ok(()));
         }
         self.shared.ring(self.rows.iter().copied());
+    }
+
+    fn refuse(&mut self, accepts: Vec<Accept>, error: &AcceptError) {
+        self.shared.intake.release(&mut self.batch);
+        for accept in accepts {
+            let _ = accept.answer.send(Err(error.clone()));
+        }
     }
 
     fn finish_settles(&mut self) {
@@ -365,12 +377,6 @@ struct Leaving<'a>(&'a Shared);
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
         self.0.intake.abandon();
-    }
-}
-
-fn refuse(accepts: Vec<Accept>, error: &AcceptError) {
-    for accept in accepts {
-        let _ = accept.answer.send(Err(error.clone()));
     }
 }
 

@@ -33,7 +33,8 @@ async fn a_dead_letter_is_kept_with_its_death() {
     assert_eq!((&listed.death, &listed.body), (&Some(death()), &None));
     assert!(outbox.list(&query(CallState::Pending)).await.unwrap().calls.is_empty());
 
-    let outbox = open(&killed(&dir));
+    let dir = killed(&dir);
+    let outbox = open(&dir);
     assert_eq!(state(&outbox, &account), (0, 2, None));
     let shown = outbox.show(ids[1]).await.unwrap().unwrap();
     assert_eq!((shown.body.as_deref(), shown.death, &shown.account), (Some("{}"), Some(death()), &*account));
