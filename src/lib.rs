@@ -2,5 +2,6 @@
 
 pub mod call;
 pub mod hit;
+pub mod openai;
 pub mod outbox;
 pub mod time;
