@@ -49,11 +49,7 @@ pub enum Source<'a> {
 
 /// A key's value, unless it is `null`, which means the same as no key.
 fn present<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
-    // The mappings ask for many keys that are absent. Up to about this size it is quicker to look at all keys than to
-    // hash one.
-    const FEW: usize = 24;
-    let value = if map.len() <= FEW { map.iter().find(|(k, _)| *k == key).map(|(_, v)| v) } else { map.get(key) };
-    value.filter(|value| !value.is_null())
+    map.get(key).filter(|value| !value.is_null())
 }
 
 /// A scalar as text: trimmed text, or the digits of a number (12345.0 is `12345`). `None` if it is blank, which means the

@@ -142,7 +142,7 @@ impl<'a> Candidate<'a> {
     }
 }
 
-type Candidates<'a> = SmallVec<[Candidate<'a>; 4]>;
+type Candidates<'a> = SmallVec<[Candidate<'a>; 2]>;
 
 struct Builder<'a, 'n> {
     event: &'a Map<String, Value>,
@@ -191,16 +191,16 @@ impl<'a, 'n> Builder<'a, 'n> {
         match field.form() {
             Form::Hashed => {
                 let phone_hash = self.options.phone_hash;
-                let digests = self.list(field, candidates, |found| digest_of(field, &found, phone_hash));
+                let digests = self.list(field, &candidates, |found| digest_of(field, found, phone_hash));
                 (!digests.is_empty()).then_some(Entry::Digests(digests))
             }
             Form::Plain => {
-                let texts = self.list(field, candidates, |found| normalise::plain(field, found.text));
+                let texts = self.list(field, &candidates, |found| normalise::plain(field, &found.text));
                 (!texts.is_empty()).then_some(Entry::Texts(texts))
             }
             Form::Single => {
-                let text = candidates.into_iter().find_map(|found| {
-                    let text = normalise::plain(field, found.text);
+                let text = candidates.iter().find_map(|found| {
+                    let text = normalise::plain(field, &found.text);
                     text.map_err(|reason| self.note(field, reason)).ok()
                 });
                 text.map(Entry::Text)
@@ -212,8 +212,8 @@ impl<'a, 'n> Builder<'a, 'n> {
     fn list<T: PartialEq>(
         &mut self,
         field: UserField,
-        candidates: Candidates<'_>,
-        normalise: impl Fn(Candidate<'_>) -> Result<T, Reason>,
+        candidates: &[Candidate<'_>],
+        normalise: impl Fn(&Candidate<'_>) -> Result<T, Reason>,
     ) -> List<T> {
         let limit = match self.options.schema {
             UserSchema::Lists => LIST_LIMIT,

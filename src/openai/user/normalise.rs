@@ -22,12 +22,12 @@ pub(super) fn before_hashing(field: UserField, text: &str) -> Result<Cow<'_, str
 }
 
 /// The text of a field that is sent as it is.
-pub(super) fn plain(field: UserField, text: Cow<'_, str>) -> Result<Box<str>, Reason> {
+pub(super) fn plain(field: UserField, text: &str) -> Result<Box<str>, Reason> {
     match field {
-        UserField::Country => country(&text),
+        UserField::Country => country(text),
         UserField::City | UserField::Region => place(text),
         UserField::PostalCode => postcode(text),
-        UserField::IpAddress => ip_address(&text),
+        UserField::IpAddress => ip_address(text),
         UserField::AndroidAdvertisingId => advertising_id(text),
         _ => Ok(text.into()),
     }
@@ -70,11 +70,11 @@ fn country(text: &str) -> Result<Box<str>, Reason> {
     if is_known { Ok(code.into()) } else { Err(Reason::NotACountry) }
 }
 
-fn place(text: Cow<'_, str>) -> Result<Box<str>, Reason> {
+fn place(text: &str) -> Result<Box<str>, Reason> {
     if text.chars().count() > MAX_PLACE { Err(Reason::TooLong(MAX_PLACE)) } else { Ok(text.into()) }
 }
 
-fn postcode(text: Cow<'_, str>) -> Result<Box<str>, Reason> {
+fn postcode(text: &str) -> Result<Box<str>, Reason> {
     let fits = text.len() <= MAX_POSTCODE && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, ' ' | '-'));
     if fits { Ok(text.into()) } else { Err(Reason::NotAPostcode) }
 }
@@ -86,7 +86,7 @@ fn ip_address(text: &str) -> Result<Box<str>, Reason> {
 }
 
 /// A UUID with its hyphens. Zeros stand for a user who has opted out.
-fn advertising_id(text: Cow<'_, str>) -> Result<Box<str>, Reason> {
-    let is_good = text.len() == 36 && Uuid::try_parse(&text).is_ok_and(|id| !id.is_nil());
+fn advertising_id(text: &str) -> Result<Box<str>, Reason> {
+    let is_good = text.len() == 36 && Uuid::try_parse(text).is_ok_and(|id| !id.is_nil());
     if is_good { Ok(text.into()) } else { Err(Reason::NotAnAdvertisingId) }
 }
