@@ -1,0 +1,51 @@
+//! Diagnostics as GitHub Actions workflow commands, which show up as annotations in a pull request.
+//!
+//! The form and its escaping are those of `@actions/core` (`packages/core/src/command.ts` in actions/toolkit):
+//! `%`, CR and LF are percent-encoded everywhere, `:` and `,` in properties too.
+
+use std::fmt::Write;
+
+use super::{Diagnostic, Diagnostics, Severity};
+
+/// One line a diagnostic: `::error file=rules/a.yaml,line=3,col=5,endColumn=9,title=unknown-key::message`.
+///
+/// Files are named as in the container; GitHub matches them with the repository if both have the same root.
+pub fn github(diagnostics: &Diagnostics) -> String {
+    diagnostics.iter().map(command).collect()
+}
+
+fn command(diagnostic: &Diagnostic) -> String {
+    let kind = match diagnostic.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Note => "notice",
+    };
+    let mut line = format!("::{kind} ");
+    if let Some(place) = &diagnostic.place {
+        let end = place.column.saturating_add(place.length.max(1));
+        let file = property(&place.file);
+        // Writing to a String cannot fail.
+        let _ = write!(line, "file={file},line={},col={},endColumn={end},", place.line, place.column);
+    }
+    let _ = writeln!(line, "title={}::{}", property(diagnostic.code), data(&message(diagnostic)));
+    line
+}
+
+fn message(diagnostic: &Diagnostic) -> String {
+    let mut message = diagnostic.message.clone();
+    if let Some(owner) = diagnostic.unnamed_owner() {
+        let _ = write!(message, " (in {owner})");
+    }
+    if let Some(help) = &diagnostic.help {
+        let _ = write!(message, "\nhelp: {help}");
+    }
+    message
+}
+
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
