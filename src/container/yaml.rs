@@ -195,7 +195,11 @@ fn readable<'b>(file: &Arc<str>, bytes: &'b [u8]) -> Result<&'b str, Box<Diagnos
         Some((at, character)) => {
             let message = format!("the control character U+{:04X} has no place in YAML", u32::from(character));
             let place = end_of(text.get(..at).unwrap_or_default(), file);
-            let help = "delete it, or write it as an escape such as \"\\x07\" in double quotes".to_owned();
+            let escape = match u32::from(character) {
+                code @ ..=0xFF => format!("\\x{code:02X}"),
+                code => format!("\\u{code:04X}"),
+            };
+            let help = format!("delete it, or write {escape} in double quotes");
             Err(Box::new(Diagnostic::error("control-character", message).at(place).help(help)))
         }
     }

@@ -5,6 +5,9 @@
 //! item is decoded again, until it passes. A value with stand-ins in it is thrown away; what was found remains. Unknown
 //! keys need no second pass: they are noticed by the fields that a struct asks for, and stepped over.
 //!
+//! Every pass costs a look at the whole item. A file of thousands of items is therefore decoded in two steps: the file
+//! with [`PlacedMap<Node>`](super::PlacedMap) for its sections, then each item under a [`Context`] of its own.
+//!
 //! # What a model type may use
 //!
 //! Structs, enums (tagged externally, which is serde's default), newtypes, `Option`, `Vec`, maps, `#[serde(default)]`,
@@ -24,18 +27,13 @@ mod tests;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::Arc,
 };
 
 use serde::Deserialize;
 
-use self::{
-    error::{Error, Spot},
-    node::Slot,
-    stand_in::Form,
-    want::By,
-};
+use self::{error::Spot, node::Slot, stand_in::Form, want::By};
 use super::{Diagnostic, Diagnostics, Key, Node, Span, Value, quoted, scalar};
 use crate::container::diagnostic::{Place, closest};
 
@@ -66,12 +64,13 @@ pub fn decode<'de, T: Deserialize<'de>>(node: &'de Node, at: &Context<'_>, diagn
             Ok(value) => break session.stand_ins.is_empty().then_some(value),
             Err(error) => {
                 passes += 1;
-                if let Learnt::GiveUp = session.learn(error) {
+                let (diagnostic, trail) = session.root(node).resolve(error);
+                if let Learnt::GiveUp = session.learn(diagnostic, trail) {
                     break None;
                 }
                 if passes >= MAX_PASSES || session.visits.get() > MAX_VISITS {
                     let interrupted = session.interrupted(node);
-                    session.found.get_mut().insert(interrupted);
+                    session.found.get_mut().push(interrupted);
                     break None;
                 }
             }
@@ -93,9 +92,10 @@ struct Session<'c> {
     context: &'c Context<'c>,
     /// What is not read but stood in for, and by what.
     stand_ins: HashMap<Spot, Form>,
-    /// Fields that an unknown key was probably meant to be: they are not missed as well.
-    meant: RefCell<HashSet<Spot>>,
-    found: RefCell<BTreeSet<Diagnostic>>,
+    /// What has been told already, by another diagnostic or in an earlier pass: unknown keys, and the fields that they
+    /// were probably meant to be, which are not missed as well.
+    told: RefCell<HashSet<Spot>>,
+    found: RefCell<Vec<Diagnostic>>,
     visits: Cell<usize>,
 }
 
@@ -104,7 +104,7 @@ impl<'c> Session<'c> {
         Self {
             context,
             stand_ins: HashMap::new(),
-            meant: RefCell::default(),
+            told: RefCell::default(),
             found: RefCell::default(),
             visits: Cell::new(0),
         }
@@ -116,14 +116,10 @@ impl<'c> Session<'c> {
 
     /// Notes what an error tells, and puts a stand-in in place of what caused it. If a stand-in caused it, another form
     /// of it comes next, and when all forms have failed, one for the node around it.
-    fn learn(&mut self, error: Error) -> Learnt {
-        let (diagnostic, trail) = error.into_parts();
-        if let Some(&cause) = trail.first()
-            && !self.stand_ins.contains_key(&cause)
-            && !self.meant.get_mut().contains(&cause)
-        {
-            let diagnostic = diagnostic.unwrap_or_else(|| Diagnostic::error("invalid-value", "this cannot be read"));
-            self.found.get_mut().insert(diagnostic);
+    fn learn(&mut self, diagnostic: Diagnostic, trail: Vec<Spot>) -> Learnt {
+        let told = self.told.get_mut();
+        if trail.first().is_some_and(|cause| !self.stand_ins.contains_key(cause) && !told.contains(cause)) {
+            self.found.get_mut().push(diagnostic);
         }
         for spot in trail {
             let next = self.stand_ins.get(&spot).map_or(Some(Form::default()), |form| form.next());
@@ -135,19 +131,22 @@ impl<'c> Session<'c> {
         Learnt::GiveUp
     }
 
-    /// Notes a key that the struct at `node` has no field for.
-    fn unknown_key(&self, key: &Key, node: &Node, slot: Slot<'_>, fields: &'static [&'static str]) {
-        let free = fields.iter().copied().filter(|field| node.get(field).is_none());
-        let help = match closest(&key.name, free) {
+    /// Notes a key that a struct has no field for. `free` are those of its fields that the mapping at `node` lacks.
+    fn unknown_key(&self, key: &Key, node: &Node, slot: Slot<'_>, free: &[&'static str], fields: &[&'static str]) {
+        let mut told = self.told.borrow_mut();
+        if !told.insert(Spot::key(key)) {
+            return;
+        }
+        let help = match closest(&key.name, free.iter().copied()) {
             Some(field) => {
-                self.meant.borrow_mut().insert(Spot::field(node, field));
+                told.insert(Spot::field(node, field));
                 Some(format!("did you mean {}?", quoted(field)))
             }
             None if fields.is_empty() => None,
             None => Some(format!("known keys: {}", fields.join(", "))),
         };
         let message = format!("unknown key {} in {}", quoted(&key.name), self.whereabouts(slot));
-        self.found.borrow_mut().insert(self.error("unknown-key", message, key.span).found(&*key.name).help(help));
+        self.found.borrow_mut().push(self.error("unknown-key", message, key.span).found(&*key.name).help(help));
     }
 
     fn error(&self, code: &'static str, message: String, span: Span) -> Diagnostic {

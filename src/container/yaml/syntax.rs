@@ -26,7 +26,6 @@ impl Advice {
 }
 
 const INDENT: &str = "indent with spaces: keys of one mapping and items of one list begin in the same column";
-const QUOTE: &str = "put the text in quotes";
 
 /// Takes the text from the parser's mark on, and the line of the innermost `[` or `{` that is still open.
 pub(super) fn explain(error: &ScanError, rest: &str, open: Option<u32>) -> Advice {
@@ -66,9 +65,15 @@ fn lexical(kind: &Kind, rest: &str) -> Option<Advice> {
         Kind::MismatchedFlowCollectionEnd { open, close } => {
             Advice::new(format!("{open} is closed by {close}"), "[ ] make a list, { } make a mapping")
         }
-        Kind::MisplacedFlowCollectionEnd => Advice::new("this bracket closes nothing", QUOTE),
+        Kind::MisplacedFlowCollectionEnd => {
+            Advice::new("this bracket closes nothing", "delete it, or put the text in quotes")
+        }
+        Kind::MissingAnchorOrAliasName => {
+            let help = "text that begins with * or & must be in quotes";
+            Advice::new("an alias (*) or anchor (&) needs a name", help)
+        }
         Kind::UnexpectedCharacter { character } => {
-            Advice::new(format!("text without quotes cannot begin with {character}"), QUOTE)
+            Advice::new(format!("text without quotes cannot begin with {character}"), "put the text in quotes")
         }
         Kind::CommentNotSeparated => Advice::new("a comment needs a space before its #", "add one, or quote the text"),
         Kind::BomInsideDocument => {

@@ -68,11 +68,9 @@ impl Error {
     }
 
     /// Turns what serde said into a diagnostic, if nobody nearer to the cause has.
-    pub fn tell(mut self, diagnose: impl FnOnce(&mut Vec<Spot>, Problem) -> Diagnostic) -> Self {
-        if let Kind::Raw(problem) = self.kind {
-            self.kind = Kind::Told(Box::new(diagnose(&mut self.trail, problem)));
-        }
-        self
+    pub fn tell(self, diagnose: impl FnOnce(&mut Vec<Spot>, Problem) -> Diagnostic) -> Self {
+        let (diagnostic, trail) = self.resolve(diagnose);
+        Self { kind: Kind::Told(Box::new(diagnostic)), trail }
     }
 
     pub fn through(mut self, spot: Spot) -> Self {
@@ -80,11 +78,13 @@ impl Error {
         self
     }
 
-    pub fn into_parts(self) -> (Option<Diagnostic>, Vec<Spot>) {
-        match self.kind {
-            Kind::Told(diagnostic) => (Some(*diagnostic), self.trail),
-            Kind::Raw(_) => (None, self.trail),
-        }
+    /// The diagnostic, and what it went through on its way up.
+    pub fn resolve(mut self, diagnose: impl FnOnce(&mut Vec<Spot>, Problem) -> Diagnostic) -> (Diagnostic, Vec<Spot>) {
+        let diagnostic = match self.kind {
+            Kind::Told(diagnostic) => *diagnostic,
+            Kind::Raw(problem) => diagnose(&mut self.trail, problem),
+        };
+        (diagnostic, self.trail)
     }
 }
 

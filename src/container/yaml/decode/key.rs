@@ -19,7 +19,12 @@ pub(super) struct AtKey<'s, 'de> {
     pub slot: Slot<'de>,
 }
 
-impl AtKey<'_, '_> {
+impl<'de> AtKey<'_, 'de> {
+    /// Decodes into whatever the seed makes; see [`AtNode::feed`](super::node::AtNode::feed).
+    pub fn feed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
+        seed.deserialize(By(self)).map_err(|error| self.locate(error))
+    }
+
     fn unknown(self, variants: &[&'static str]) -> Error {
         let message = format!("unknown key {} in {}", quoted(&self.key.name), self.session.whereabouts(self.slot));
         let help = did_you_mean(&self.key.name, variants.iter().copied())
@@ -43,7 +48,7 @@ impl AtKey<'_, '_> {
         error.tell(diagnose).through(Spot::key(self.key))
     }
 
-    fn whole<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn whole<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match scalar::whole(&self.key.name).map(|whole| (u64::try_from(whole), i64::try_from(whole))) {
             Some((Ok(whole), _)) => visitor.visit_u64(whole),
             Some((_, Ok(whole))) => visitor.visit_i64(whole),

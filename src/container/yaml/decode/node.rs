@@ -10,7 +10,7 @@ use super::{
     error::{Error, Problem, Spot},
     key::AtKey,
     quoted, scalar,
-    stand_in::StandIn,
+    stand_in::{Form, StandIn},
     variant::{ByKind, Variant},
     want::{Answer, By, PLACE, Want},
 };
@@ -47,6 +47,16 @@ impl<'s, 'de> AtNode<'s, 'de> {
         Self { node, slot: Slot::Element { index, list }, ..self }
     }
 
+    /// Decodes into whatever the seed makes. A type may refuse a value after it has been read, outside of the visitor.
+    pub fn feed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
+        seed.deserialize(By(self)).map_err(|error| self.locate(error))
+    }
+
+    /// What stands in for a node, if anything does.
+    fn form(self, node: &Node) -> Option<Form> {
+        self.session.stand_ins.get(&Spot::node(node)).copied()
+    }
+
     fn read<V: Visitor<'de>>(self, want: Want, visitor: V) -> Result<V::Value, Error> {
         match (want, &self.node.value) {
             (Want::Any, _) => self.read_any(visitor),
@@ -54,7 +64,7 @@ impl<'s, 'de> AtNode<'s, 'de> {
             (Want::Whole, Value::Number(text)) if scalar::whole(text).is_some() => number(text, visitor),
             (Want::Float, Value::Number(text)) => match scalar::float(text) {
                 Some(float) => visitor.visit_f64(float),
-                None => Err(too_large()),
+                None => Err(Error::expected("a number of at most 64 bits", None)),
             },
             (Want::Text, Value::Text(text)) => visitor.visit_borrowed_str(text),
             (Want::Option, Value::Null) => visitor.visit_none(),
@@ -121,6 +131,7 @@ impl<'s, 'de> AtNode<'s, 'de> {
             (Want::Text, Value::Bool(value)) => Some(format!("put it in quotes: \"{value}\"")),
             (Want::List(_), Value::Text(text)) => Some(format!("a list of one is written [{}]", quoted(text))),
             (Want::List(_), Value::Number(text)) => Some(format!("a list of one is written [{text}]")),
+            (Want::List(Some(_)), Value::List(items)) => Some(format!("it has {}", items.len())),
             (Want::Struct { fields, .. }, _) if !fields.is_empty() => {
                 Some(format!("its keys are {}", fields.join(", ")))
             }
@@ -130,16 +141,15 @@ impl<'s, 'de> AtNode<'s, 'de> {
 
     /// Makes a diagnostic of an error that has no place yet, and leaves this node in its trail.
     fn locate(self, error: Error) -> Error {
-        let diagnose = |trail: &mut Vec<Spot>, problem: Problem| {
-            if let Problem::Missing(field) = problem {
-                trail.push(Spot::field(self.node, field));
-            }
-            self.diagnose(problem)
-        };
-        error.tell(diagnose).through(Spot::node(self.node))
+        error.tell(|trail, problem| self.diagnose(trail, problem)).through(Spot::node(self.node))
     }
 
-    fn diagnose(self, problem: Problem) -> Diagnostic {
+    /// What an error tells that has come up to this node, and its way here.
+    pub fn resolve(self, error: Error) -> (Diagnostic, Vec<Spot>) {
+        self.locate(error).resolve(|trail, problem| self.diagnose(trail, problem))
+    }
+
+    fn diagnose(self, trail: &mut Vec<Spot>, problem: Problem) -> Diagnostic {
         let (whereabouts, found) = (self.session.whereabouts(self.slot), self.node.describe());
         match problem {
             Problem::Expected { expected, help } => {
@@ -151,6 +161,7 @@ impl<'s, 'de> AtNode<'s, 'de> {
                 self.session.error("invalid-value", message, self.node.span).found(found)
             }
             Problem::Missing(field) => {
+                trail.push(Spot::field(self.node, field));
                 let message = format!("the key {} is missing in {whereabouts}", quoted(field));
                 let problem = Diagnostic::error("missing-key", message);
                 match self.slot {
@@ -167,8 +178,8 @@ impl<'de> Answer<'de> for AtNode<'_, 'de> {
     fn answer<V: Visitor<'de>>(self, want: Want, visitor: V) -> Result<V::Value, Error> {
         let visits = &self.session.visits;
         visits.set(visits.get() + 1);
-        let answer = match self.session.stand_ins.get(&Spot::node(self.node)) {
-            Some(form) => StandIn::new(*form).answer(want, visitor),
+        let answer = match self.form(self.node) {
+            Some(form) => StandIn::new(form).answer(want, visitor),
             None => self.read(want, visitor),
         };
         answer.map_err(|error| self.locate(error))
@@ -181,8 +192,8 @@ fn number<'de, V: Visitor<'de>>(text: &str, visitor: V) -> Result<V::Value, Erro
         Some((Ok(whole), _)) => visitor.visit_u64(whole),
         Some((_, Ok(whole))) => visitor.visit_i64(whole),
         Some(_) => Err(too_large()),
-        // Digits alone that are not even an i128.
-        None if text.bytes().all(|byte| byte.is_ascii_digit()) => Err(too_large()),
+        // Whole, but not even an i128.
+        None if text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'-')) => Err(too_large()),
         None => scalar::float(text).ok_or_else(too_large).and_then(|float| visitor.visit_f64(float)),
     }
 }
@@ -201,8 +212,9 @@ impl<'de> de::SeqAccess<'de> for Elements<'_, 'de> {
     type Error = Error;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
-        let Some((index, node)) = self.rest.next() else { return Ok(None) };
-        seed.deserialize(By(self.of.element(index, node))).map(Some)
+        let present = |(_, node): &(usize, &Node)| self.of.form(node) != Some(Form::ABSENT);
+        let Some((index, node)) = self.rest.find(present) else { return Ok(None) };
+        self.of.element(index, node).feed(seed).map(Some)
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -216,6 +228,8 @@ struct Entries<'s, 'de> {
     rest: std::slice::Iter<'de, (Key, Node)>,
     fields: Option<&'static [&'static str]>,
     missing: std::slice::Iter<'static, &'static str>,
+    /// The fields that no key has, once an unknown key makes one look.
+    free: Option<Vec<&'static str>>,
     pending: Option<Pending<'de>>,
 }
 
@@ -228,7 +242,7 @@ enum Pending<'de> {
 impl<'s, 'de> Entries<'s, 'de> {
     fn new(of: AtNode<'s, 'de>, entries: &'de [(Key, Node)], fields: Option<&'static [&'static str]>) -> Self {
         let missing = fields.unwrap_or_default().iter();
-        Self { of, rest: entries.iter(), fields, missing, pending: None }
+        Self { of, rest: entries.iter(), fields, missing, free: None, pending: None }
     }
 
     /// The next entry to hand out; keys that mean nothing are reported and stepped over.
@@ -236,8 +250,15 @@ impl<'s, 'de> Entries<'s, 'de> {
         let AtNode { session, node, slot } = self.of;
         for (key, value) in self.rest.by_ref() {
             match self.fields {
-                Some(fields) if !fields.contains(&&*key.name) => session.unknown_key(key, node, slot, fields),
+                Some(fields) if !fields.contains(&&*key.name) => {
+                    let absent = || fields.iter().copied().filter(|field| node.get(field).is_none()).collect();
+                    session.unknown_key(key, node, slot, self.free.get_or_insert_with(absent), fields);
+                }
                 _ if session.stand_ins.contains_key(&Spot::key(key)) => {}
+                fields if self.of.form(value) == Some(Form::ABSENT) => {
+                    let field = fields.unwrap_or_default().iter().find(|field| **field == &*key.name);
+                    session.told.borrow_mut().extend(field.map(|field| Spot::field(node, field)));
+                }
                 _ => return Some(Pending::Entry(key, value)),
             }
         }
@@ -257,7 +278,7 @@ impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
             None => Ok(None),
             Some(Pending::Entry(key, _)) => {
                 let AtNode { session, slot, .. } = self.of;
-                seed.deserialize(By(AtKey { session, key, slot })).map(Some)
+                AtKey { session, key, slot }.feed(seed).map(Some)
             }
             Some(Pending::Missing(field, _)) => seed.deserialize(StrDeserializer::new(field)).map(Some),
         }
@@ -265,7 +286,7 @@ impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Error> {
         match self.pending.take() {
-            Some(Pending::Entry(key, node)) => seed.deserialize(By(self.of.child(key, node))),
+            Some(Pending::Entry(key, node)) => self.of.child(key, node).feed(seed),
             Some(Pending::Missing(field, stand_in)) => {
                 let spot = Spot::field(self.of.node, field);
                 seed.deserialize(By(stand_in)).map_err(|error| error.through(spot))

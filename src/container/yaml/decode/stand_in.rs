@@ -1,6 +1,7 @@
 //! The stand-in for what could not be decoded: a value that fits any type, so that the rest can be looked at.
 //!
-//! Types that check their values may refuse one form of it; then the next is tried. The value is never used.
+//! Types that check their values may refuse one form of it; then the next is tried, and in the end what it stands for is
+//! left out. The value is never used.
 
 use serde::de::{self, DeserializeSeed, Visitor, value::StrDeserializer};
 
@@ -16,12 +17,15 @@ const MAX_DEPTH: u8 = 12;
 const FORMS: u8 = 6;
 
 /// Which of several guesses at an acceptable value.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Form(u8);
 
 impl Form {
+    /// After the last guess: the element or entry is skipped.
+    pub const ABSENT: Self = Self(FORMS);
+
     pub fn next(self) -> Option<Self> {
-        (self.0 + 1 < FORMS).then_some(Self(self.0 + 1))
+        (self != Self::ABSENT).then_some(Self(self.0 + 1))
     }
 }
 
@@ -65,8 +69,8 @@ impl StandIn {
 
 impl<'de> Answer<'de> for StandIn {
     fn answer<V: Visitor<'de>>(self, want: Want, visitor: V) -> Result<V::Value, Error> {
-        if self.depth > MAX_DEPTH {
-            return Err(de::Error::custom("this type contains itself without end"));
+        if self.depth > MAX_DEPTH || self.form == Form::ABSENT.0 {
+            return Err(de::Error::custom("nothing stands in for this"));
         }
         match want {
             Want::Any => self.any(visitor),

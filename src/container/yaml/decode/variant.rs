@@ -1,5 +1,7 @@
 //! Decoding a node into an enum: by a name that the user wrote, or by the kind of the node.
 
+use std::marker::PhantomData;
+
 use serde::de::{
     self, DeserializeSeed, Visitor,
     value::{BorrowedStrDeserializer, StrDeserializer},
@@ -10,7 +12,7 @@ use super::{
     error::Error,
     node::{AtNode, Slot, verbatim},
     quoted,
-    want::{Answer, By, KIND, ONE_OR_MANY, SCALAR, SCALAR_OR, Want},
+    want::{Answer, KIND, ONE_OR_MANY, SCALAR, SCALAR_OR, Want},
 };
 use crate::container::diagnostic::closest;
 
@@ -76,13 +78,13 @@ impl<'de> de::VariantAccess<'de> for Variant<'_, 'de> {
 
     fn unit_variant(self) -> Result<(), Error> {
         match self.content {
-            Some((key, node)) => de::Deserialize::deserialize(By(self.at.child(key, node))),
+            Some((key, node)) => self.at.child(key, node).feed(PhantomData),
             None => Ok(()),
         }
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
-        seed.deserialize(By(self.content()?))
+        self.content()?.feed(seed)
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Error> {
@@ -155,7 +157,7 @@ impl<'de> de::VariantAccess<'de> for ByKind<'_, 'de> {
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
         match self.content {
-            Content::Node => seed.deserialize(By(self.at)),
+            Content::Node => self.at.feed(seed),
             Content::Verbatim => verbatim(self.at, seed),
         }
     }
