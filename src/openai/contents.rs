@@ -10,6 +10,12 @@ use super::{
     scalar_text,
 };
 
+/// How many items of an event are read. The API documents no limit; a body of nothing but items has far more.
+pub const MAX_ITEMS: usize = 1000;
+
+/// How many entries of an item's `variant_dict` are read.
+const MAX_VARIANTS: usize = 50;
+
 /// One entry of `contents`. The API takes no other keys than these.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Content {
@@ -118,7 +124,8 @@ pub enum Total {
     NoPrice,
     /// Quantity times price over all items that have a price. No quantity counts as 1, a quantity of 0 as 0.
     Sum(Amount),
-    /// A price or quantity is bad or missing its currency, currencies differ, or the sum is too large.
+    /// A price or quantity is bad or missing its currency, currencies differ, or there are too many items or the sum is
+    /// too large.
     Unusable,
 }
 
@@ -139,7 +146,12 @@ impl Total {
 
 /// Maps the items of an event. `currency` is the event's, for items that name none.
 pub fn map(items: &[Value], currency: Option<Currency>, options: &ItemOptions<'_>, notes: &mut Notes) -> Contents {
+    let (items, unread) = items.split_at_checked(MAX_ITEMS).unwrap_or((items, &[]));
     let mut contents = Contents { list: Vec::with_capacity(items.len()), total: Total::default() };
+    if !unread.is_empty() {
+        notes.push(Note::new("items", Reason::TooLongAList(MAX_ITEMS)));
+        contents.total = Total::Unusable;
+    }
     for (index, item) in items.iter().enumerate() {
         let mut mapper = ItemMapper { index, notes };
         let Some(item) = item.as_object() else {
@@ -163,7 +175,7 @@ pub fn map(items: &[Value], currency: Option<Currency>, options: &ItemOptions<'_
 /// Two items name different ones.
 pub fn common_currency(items: &[Value]) -> Result<Option<Currency>, Reason> {
     let mut common = None;
-    for item in items {
+    for item in items.iter().take(MAX_ITEMS) {
         let Some(code) = item.get("currency").and_then(Value::as_str) else { continue };
         // A bad code is remarked upon where the item itself is mapped.
         let Ok(currency) = Currency::parse(code) else { continue };
@@ -321,7 +333,10 @@ impl ItemMapper<'_> {
             self.note(".variant_dict", Reason::NotAnObject);
             return Vec::new();
         };
-        let present = variants.iter().filter(|(_, value)| !value.is_null());
+        if variants.len() > MAX_VARIANTS {
+            self.note(".variant_dict", Reason::TooLongAList(MAX_VARIANTS));
+        }
+        let present = variants.iter().take(MAX_VARIANTS).filter(|(_, value)| !value.is_null());
         present
             .filter_map(|(key, value)| Some((key.as_str().into(), self.text(".variant_dict", Some(value))?)))
             .collect()

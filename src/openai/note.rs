@@ -60,6 +60,8 @@ pub enum Reason {
     NotAScalar,
     /// More valid values than the API uses.
     TooMany(usize),
+    /// A list longer than any honest one; only its beginning was read, so that notes and work stay bounded.
+    TooLongAList(usize),
     /// More than this many characters.
     TooLong(usize),
     /// The API documents no such field for this kind of event or this user schema; says which.
@@ -112,6 +114,7 @@ impl fmt::Display for Reason {
             Self::NotAList => "not a list",
             Self::NotAScalar => "neither text, number nor boolean",
             Self::TooMany(used) => return write!(f, "more values than the API uses: kept the first {used}"),
+            Self::TooLongAList(read) => return write!(f, "a list too long: only the first {read} were read"),
             Self::TooLong(limit) => return write!(f, "more than {limit} characters: left out"),
             Self::NotPartOf(whole) => return write!(f, "not part of {whole}: left out"),
             Self::ReservedName => "the name of a field that the tag sets by other means: left out",

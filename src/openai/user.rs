@@ -21,6 +21,9 @@ use field::{Form, Given};
 /// How many values of a list the API uses.
 const LIST_LIMIT: usize = 3;
 
+/// How many elements of one list of an event are read. Nobody has more addresses or e-mails; a hostile body has.
+const READ_LIMIT: usize = 10;
+
 /// What is known about the visitor beside the event's own keys.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Visitor<'a> {
@@ -165,8 +168,12 @@ impl<'a, 'n> Builder<'a, 'n> {
             notes.push(Note::new("user_data", Reason::NotAnObject));
         }
         let user_data = user_data.and_then(Value::as_object);
+        let address = user_data.and_then(|data| present(data, "address")).unwrap_or(&Value::Null);
+        if elements(address).len() > READ_LIMIT {
+            notes.push(Note::new("user_data.address", Reason::TooLongAList(READ_LIMIT)));
+        }
         let mut addresses = SmallVec::new();
-        for address in user_data.and_then(|data| present(data, "address")).into_iter().flat_map(elements) {
+        for address in elements(address).take(READ_LIMIT).filter(|address| !address.is_null()) {
             match address {
                 Value::Object(address) => addresses.push(address),
                 _ => notes.push(Note::new("user_data.address", Reason::NotAnObject)),
@@ -284,7 +291,10 @@ impl<'a, 'n> Builder<'a, 'n> {
 
     /// Adds a value, or each element of a list, that is neither null nor blank.
     fn collect(&mut self, field: UserField, value: &'a Value, given: Given, candidates: &mut Candidates<'a>) {
-        for value in elements(value).filter(|value| !value.is_null()) {
+        if elements(value).len() > READ_LIMIT {
+            self.note(field, Reason::TooLongAList(READ_LIMIT));
+        }
+        for value in elements(value).take(READ_LIMIT).filter(|value| !value.is_null()) {
             match scalar_text(value) {
                 Ok(text) => candidates.extend(text.map(|text| Candidate { text, given })),
                 Err(reason) => self.note(field, reason),

@@ -173,6 +173,20 @@ fn fields_of_the_wrong_kind_are_left_out() {
 }
 
 #[test]
+fn work_and_notes_are_bounded() {
+    let items = vec![json!({"id": "A", "price": 1}); MAX_ITEMS + 1];
+    let (contents, total, notes) = mapped(&json!(items), Some("EUR"), &ItemOptions::default());
+    assert_eq!((contents.as_array().unwrap().len(), total), (MAX_ITEMS, Total::Unusable));
+    assert_eq!(notes, ["items: a list too long: only the first 1000 were read"]);
+    let (_, total, notes) = mapped(&json!(items[1..]), Some("EUR"), &ItemOptions::default());
+    assert_eq!((total, notes.len()), (sum(100_000, "EUR"), 0));
+
+    let variants: Map<String, Value> = (0..=MAX_VARIANTS).map(|n| (n.to_string(), json!([]))).collect();
+    let (_, _, notes) = mapped(&json!([{"id": "A", "variant_dict": variants}]), None, &ItemOptions::default());
+    assert_eq!(notes.len(), 1 + MAX_VARIANTS);
+}
+
+#[test]
 fn the_currency_of_the_items() {
     let common = |items: Value| common_currency(items.as_array().unwrap()).map(|found| found.map(Currency::code));
     assert_eq!(common(json!([{}, {"currency": "eur"}, {"currency": "EUR"}, {"currency": "?"}, 5])), Ok(Some("EUR")));

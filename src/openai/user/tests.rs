@@ -155,6 +155,16 @@ fn a_list_holds_three_values() {
 }
 
 #[test]
+fn work_and_notes_are_bounded() {
+    let many = vec![json!("nope"); 100];
+    let (_, notes) = from_event(&json!({"email": many}));
+    assert_eq!((notes[0].as_str(), notes.len()), ("user.email: a list too long: only the first 10 were read", 11));
+    let addresses = vec![json!({"country": many}); 100];
+    let (_, notes) = from_event(&json!({"user_data": {"address": addresses}}));
+    assert_eq!(notes.len(), 1 + 10 * 11);
+}
+
+#[test]
 fn phones_of_many_countries() {
     for (text, digits) in [
         ("+40 746 123 456", "40746123456"),
