@@ -48,13 +48,13 @@ impl Collect {
     }
 
     /// The routes that sites use.
-    pub fn routes(self) -> Router {
+    pub fn routes(self: Arc<Self>) -> Router {
         Router::new()
             .route("/hit", axum::routing::any(hit))
             .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))
             .fallback(|| async { Refusal::Unclaimed })
-            .with_state(Arc::new(self))
+            .with_state(self)
     }
 
     /// Forgets addresses that have been quiet, so that the limiter does not grow without bound.
