@@ -26,7 +26,8 @@ pub fn routes(app: Arc<App>, address: SocketAddr) -> Router {
 
 /// Refuses a foreign `Host`, so that a page that points its own name at this address (DNS rebinding) reads nothing.
 async fn own_host_only(State(address): State<SocketAddr>, request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).map(bare_host).unwrap_or_default();
+    let host =
+        request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).map(bare_host).unwrap_or_default();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let own = &*host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback() || ip == address.ip());
     if own { next.run(request).await } else { (StatusCode::MISDIRECTED_REQUEST, "not this host\n").into_response() }

@@ -16,6 +16,7 @@ use tokio::{net::UnixListener, sync::watch};
 
 use crate::{
     data_folder::DataFolder,
+    delivery::client::{ClientOptions, client},
     desk::{AccountReport, Desk, Selection},
     outbox::{CallId, CallState, Cursor, ListQuery, Page, StoreError, StoredCall},
 };
@@ -104,7 +105,7 @@ impl Client {
     /// # Errors
     /// The HTTP client cannot be made.
     pub fn new(folder: &Path) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder().unix_socket(DataFolder::socket(folder)).no_proxy().build()?;
+        let http = client(&ClientOptions { socket: Some(DataFolder::socket(folder)), ..ClientOptions::default() })?;
         Ok(Self { http })
     }
 

@@ -7,7 +7,10 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use crate::{
-    delivery::secrets::Environment,
+    delivery::{
+        client::{ClientOptions, client},
+        secrets::Environment,
+    },
     standin::{Allowed, Options, Standin},
 };
 
@@ -38,9 +41,10 @@ pub fn secrets_environment() -> Environment {
 
 /// Sends sample hits to the server itself, as a shop's pages would.
 pub async fn send_samples(sites: SocketAddr) -> anyhow::Result<()> {
-    let client = reqwest::Client::builder().no_proxy().build()?;
+    let client = client(&ClientOptions::default())?;
     for hit in samples() {
-        let request = client.post(format!("http://{sites}/hit")).header("content-type", "text/plain").body(hit.to_string());
+        let request =
+            client.post(format!("http://{sites}/hit")).header("content-type", "text/plain").body(hit.to_string());
         let answer = request.send().await.context("the demo cannot reach its own server")?;
         anyhow::ensure!(answer.status().is_success(), "the demo's own hit was answered {}", answer.status());
     }

@@ -61,7 +61,8 @@ impl Service {
         let admin = listen(settings.admin, "--admin").await?;
         let destinations = Destinations { openai: openai(settings, environment)? };
         let options = Options { reserve_bytes: settings.disk_reserve, ..Options::default() };
-        let outbox: Arc<dyn Outbox> = Arc::new(Embedded::open(folder.path(), options).context("cannot open the outbox")?);
+        let outbox: Arc<dyn Outbox> =
+            Arc::new(Embedded::open(folder.path(), options).context("cannot open the outbox")?);
         let delivery = Arc::new(Delivery::start(Arc::clone(&outbox), destinations, Surroundings::default()));
         let metrics = Metrics::default();
         metrics.watch_deliveries(Arc::clone(&outbox), Arc::clone(&delivery));
@@ -122,7 +123,8 @@ async fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> 
 
 fn openai(settings: &Settings, environment: Environment) -> anyhow::Result<OpenAi> {
     let binding = |text: &String| {
-        let (secret, destination) = text.split_once('=').with_context(|| format!("--bind-secret takes NAME=DESTINATION, not {text:?}"))?;
+        let (secret, destination) =
+            text.split_once('=').with_context(|| format!("--bind-secret takes NAME=DESTINATION, not {text:?}"))?;
         anyhow::Ok(Binding { secret: SecretName(secret.into()), destination: destination.into() })
     };
     let bindings = settings.bind_secret.iter().map(binding).collect::<anyhow::Result<_>>()?;

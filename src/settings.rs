@@ -10,7 +10,6 @@ use serde::Deserialize;
 
 use crate::logging::LogFormat;
 
-
 /// What an operator said, by flag, environment or file; silent where `None`.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -180,7 +180,11 @@ fn calls_text(out: &mut impl Write, state: CallState, page: &Page) -> io::Result
                 format!("{status}{}", death.words)
             }
         };
-        writeln!(out, "  {:>6}  {}  {}  {}  {:?}  {reason}", call.id, call.event.time, call.event.name, call.event.id, call.tag)?;
+        writeln!(
+            out,
+            "  {:>6}  {}  {}  {}  {:?}  {reason}",
+            call.id, call.event.time, call.event.name, call.event.id, call.tag
+        )?;
     }
     if page.next.is_some() {
         writeln!(out, "  … and more; --limit shows more of them")?;
@@ -192,7 +196,11 @@ impl Show {
     async fn run(self, context: &Context, out: &mut impl Write) -> anyhow::Result<Exit> {
         let door = Door::open(&self.data.data)?;
         let Some(call) = door.show(CallId(self.id)).await? else {
-            let _ = writeln!(io::stderr(), "tidegate: there is no call {}: it was delivered, discarded, or never was", self.id);
+            let _ = writeln!(
+                io::stderr(),
+                "tidegate: there is no call {}: it was delivered, discarded, or never was",
+                self.id
+            );
             return Ok(Exit::FoundWrong);
         };
         if context.format == Format::Json {
@@ -227,8 +235,11 @@ fn call_text(out: &mut impl Write, call: &StoredCall) -> anyhow::Result<()> {
 /// The way to a desk: through the server that holds the folder, or straight to the store.
 enum Door {
     Server(control::Client),
-    /// The folder's lock is held for as long as the store is open.
-    Store(Desk, DataFolder),
+    Store {
+        desk: Desk,
+        /// The folder's lock, held for as long as the store is open.
+        _folder: DataFolder,
+    },
 }
 
 impl Door {
@@ -240,7 +251,7 @@ impl Door {
             Ok(folder) => {
                 let store = Embedded::open(data, Options::default()).context("cannot open the outbox")?;
                 let outbox: Arc<dyn Outbox> = Arc::new(store);
-                Ok(Self::Store(Desk::new(outbox, None), folder))
+                Ok(Self::Store { desk: Desk::new(outbox, None), _folder: folder })
             }
         }
     }
@@ -248,35 +259,35 @@ impl Door {
     async fn accounts(&self) -> anyhow::Result<Vec<AccountReport>> {
         match self {
             Self::Server(client) => client.accounts().await,
-            Self::Store(desk, _) => Ok(desk.accounts()),
+            Self::Store { desk, .. } => Ok(desk.accounts()),
         }
     }
 
     async fn list(&self, query: &ListQuery) -> anyhow::Result<Page> {
         match self {
             Self::Server(client) => client.list(query).await,
-            Self::Store(desk, _) => Ok(desk.list(query).await?),
+            Self::Store { desk, .. } => Ok(desk.list(query).await?),
         }
     }
 
     async fn show(&self, id: CallId) -> anyhow::Result<Option<StoredCall>> {
         match self {
             Self::Server(client) => client.show(id).await,
-            Self::Store(desk, _) => Ok(desk.show(id).await?),
+            Self::Store { desk, .. } => Ok(desk.show(id).await?),
         }
     }
 
     async fn retry(&self, selection: &Selection) -> anyhow::Result<usize> {
         match self {
             Self::Server(client) => client.retry(selection).await,
-            Self::Store(desk, _) => Ok(desk.retry(selection).await?),
+            Self::Store { desk, .. } => Ok(desk.retry(selection).await?),
         }
     }
 
     async fn discard(&self, selection: &Selection) -> anyhow::Result<usize> {
         match self {
             Self::Server(client) => client.discard(selection).await,
-            Self::Store(desk, _) => Ok(desk.discard(selection).await?),
+            Self::Store { desk, .. } => Ok(desk.discard(selection).await?),
         }
     }
 }

@@ -15,7 +15,8 @@ use crate::{
         load::{self, LoadOptions},
     },
     delivery::secrets::Environment,
-    demo, logging,
+    demo,
+    logging::{self, LogFormat},
     service::Service,
     settings::{Settings, Stated, readable_environment},
     standin::Standin,
@@ -41,11 +42,16 @@ impl Serve {
         if self.demo {
             settings.log.push_str(",tidegate::hit=debug");
             settings.data = settings.data.join("demo");
+            // Whoever runs the demo wants to read along, even through a pipe.
+            if settings.log_format == LogFormat::Auto {
+                settings.log_format = LogFormat::Text;
+            }
         }
         logging::start(&settings.log, settings.log_format)?;
         let home = Home { folder: context.folder.clone(), demo: self.demo, allow_env: settings.allow_env.clone() };
         let container = home.load()?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
         runtime.block_on(serve(settings, container, home))?;
         Ok(Exit::Fine)
     }
@@ -61,11 +67,8 @@ struct Home {
 impl Home {
     /// Reads and compiles the container; what is wrong with it goes to standard error.
     fn load(&self) -> anyhow::Result<Container> {
-        let files: Sources = if self.demo && !folder::is_container(&self.folder) {
-            folder::demo()
-        } else {
-            folder::read(&self.folder)?
-        };
+        let files: Sources =
+            if self.demo && !folder::is_container(&self.folder) { folder::demo() } else { folder::read(&self.folder)? };
         let mut environment: BTreeMap<_, _> = readable_environment(&self.allow_env);
         if self.demo {
             demo::container_environment(&mut environment);
@@ -95,7 +98,11 @@ async fn serve(mut settings: Settings, container: Container, home: Home) -> anyh
     };
     let version = std::sync::Arc::clone(&container.version);
     let service = Service::start(&settings, container, environment).await?;
-    tracing::info!("container {version} is live; hits go to http://{}/hit, metrics are at http://{}/metrics", service.sites, service.admin);
+    tracing::info!(
+        "container {version} is live; hits go to http://{}/hit, metrics are at http://{}/metrics",
+        service.sites,
+        service.admin
+    );
     if home.demo {
         demo::send_samples(service.sites).await?;
         tracing::info!(target: "tidegate::demo", "this is a demo: conversions go to the stand-in, not to OpenAI; state is under {}", settings.data.display());

@@ -3,7 +3,7 @@
 //! HTTP/1.1 only. At most four requests of an account are in flight, so there is nothing to multiplex, and a request
 //! that times out closes its own connection instead of leaving later ones on a dead one.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use reqwest::redirect;
@@ -22,11 +22,18 @@ pub struct ClientOptions {
     /// A proxy for all requests. `HTTP_PROXY` and its kin in the environment are not read: a key must not travel by way
     /// of a host that the operator did not name to Tidegate.
     pub proxy: Option<Url>,
+    /// A Unix socket that every request goes through, whatever its address says.
+    pub socket: Option<PathBuf>,
 }
 
 impl Default for ClientOptions {
     fn default() -> Self {
-        Self { connect_timeout: Duration::from_secs(5), total_timeout: Duration::from_secs(30), proxy: None }
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            total_timeout: Duration::from_secs(30),
+            proxy: None,
+            socket: None,
+        }
     }
 }
 
@@ -56,6 +63,10 @@ pub fn client(options: &ClientOptions) -> anyhow::Result<reqwest::Client> {
         .no_proxy();
     let builder = match &options.proxy {
         Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy.as_str()).context("the proxy's address is unusable")?),
+        None => builder,
+    };
+    let builder = match &options.socket {
+        Some(socket) => builder.unix_socket(socket.as_path()),
         None => builder,
     };
     builder.build().context("the HTTP client cannot be built")
