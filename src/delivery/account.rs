@@ -217,7 +217,7 @@ fn log(attempt: &Attempt<'_>, before: &State, after: &State) {
         }
         (State::Flowing | State::Retrying { .. }, State::Paused { pause, .. }) => {
             let reason = pause.reason;
-            tracing::error!(%account, status, calls, hit.id = hit, words, %reason, "an account is paused; a person is needed");
+            tracing::error!(%account, status, calls, hit.id = hit, words, %reason, "an account is paused");
         }
         (State::Paused { pause: old, .. }, State::Paused { pause: new, .. }) if old.reason != new.reason => {
             let reason = new.reason;

@@ -6,8 +6,8 @@
 //!
 //! - **Batching.** What is there is sent at once. While a request is in flight calls gather, and a further one is sent
 //!   only when they fill a batch: large batches under load, no delay without.
-//! - **Splitting.** A refused batch is halved, depth first, until the events at fault stand alone ([`refusals`]).
-//! - **Breaker and pause.** While the [`gate`] is shut nothing stays leased, and one trial at a time goes through.
+//! - **Splitting.** A refused batch is halved, depth first, until the events at fault stand alone (`refusals`).
+//! - **Breaker and pause.** While the gate is shut nothing stays leased, and one trial at a time goes through.
 //! - **Put back, due at once.** The queue itself decides when to lease again, so nothing is put back for later and
 //!   [`Queue::resume`] can cut any rest short. Only an event whose time lies ahead is held by the store.
 

@@ -378,7 +378,8 @@ async fn retry_after_is_heeded() {
 
 #[tokio::test]
 async fn an_endless_answer_is_read_to_its_bound_and_cut() {
-    let stage = Stage::set().await;
+    let patient = ClientOptions { total_timeout: Duration::from_secs(3_600), ..ClientOptions::default() };
+    let stage = Stage::with(patient, None).await;
     stage.site.script(|_| {
         let chunk = || Some((Ok::<_, io::Error>("é".repeat(1_000)), ()));
         let endless = futures_util::stream::unfold((), move |()| std::future::ready(chunk()));
@@ -387,6 +388,21 @@ async fn an_endless_answer_is_read_to_its_bound_and_cut() {
     stage.accept(&account("px"), &["a"]).await;
     stage.until(|tally| tally.dead == 1).await;
     assert_eq!(stage.outbox.deaths()[0].words, "é".repeat(500));
+}
+
+#[tokio::test]
+async fn a_destination_that_does_not_speak_tls_is_out_of_reach() {
+    let site = Site::open().await;
+    let mut base = site.base.clone();
+    base.set_scheme("https").unwrap();
+    let secrets = Arc::new(Secrets::new(Box::new(|name| (name == "OPENAI_KEY").then(|| KEY.into())), None, vec![]));
+    let openai = OpenAi::new(&base, client(&ClientOptions::default()).unwrap(), secrets).unwrap();
+    let answer = soon(openai.send("px", &SecretName("OPENAI_KEY".into()), false, &[], START)).await;
+    assert!(
+        matches!(&answer, Answer::Unreachable { words } if words.contains("TLS") || words.contains("corrupt")),
+        "{answer:?}"
+    );
+    assert_eq!(site.asked(), 0);
 }
 
 #[tokio::test]
@@ -452,6 +468,18 @@ async fn stopping_lets_requests_finish_and_leaves_the_rest() {
     let left = Tally { pending: 1, delivered: 1, ..Tally::default() };
     assert_eq!((stage.outbox.tally(), stage.site.asked()), (left, 1));
     assert_eq!(stage.delivery.stop(Duration::ZERO).await, Stopped::Settled);
+}
+
+#[tokio::test]
+async fn a_store_is_told_that_a_slow_request_is_still_worked_on() {
+    let stage = Stage::set().await;
+    stage.site.script(|_| None);
+    stage.accept(&account("px"), &["a", "b"]).await;
+    stage.site.until_asked(1).await;
+    for times in 1..=3 {
+        stage.clock.advance(Duration::from_secs(10));
+        soon(stage.outbox.extended.subscribe().wait_for(|extended| *extended == 2 * times)).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -29,6 +29,8 @@ pub struct Memory {
     pub failing_leases: AtomicU32,
     /// Accepted just after the next lease has found nothing: the moment at which a ring is easily missed.
     pub behind_an_empty_lease: Mutex<Option<Record>>,
+    /// How many leases were extended, each time counted.
+    pub extended: watch::Sender<usize>,
     tally: watch::Sender<Tally>,
 }
 
@@ -175,8 +177,8 @@ impl Outbox for Memory {
         })
     }
 
-    fn extend<'a>(&'a self, _: &'a [CallId]) -> BoxFuture<'a, ()> {
-        Box::pin(async {})
+    fn extend<'a>(&'a self, calls: &'a [CallId]) -> BoxFuture<'a, ()> {
+        Box::pin(async { self.extended.send_modify(|extended| *extended += calls.len()) })
     }
 
     fn settle(&self, settlements: Vec<(CallId, Settlement)>) -> BoxFuture<'_, Result<(), StoreError>> {
