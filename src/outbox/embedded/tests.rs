@@ -482,6 +482,7 @@ fn the_writer_syncs_every_commit_and_leaves_checkpoints_to_others() {
     assert_eq!(setting("synchronous"), 2, "FULL");
     assert_eq!(setting("wal_autocheckpoint"), 0);
     assert_eq!(setting("auto_vacuum"), 2, "INCREMENTAL");
+    assert_eq!(setting("page_size"), 8_192);
 }
 
 #[test]
