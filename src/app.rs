@@ -120,12 +120,14 @@ pub fn monotonic_clock() -> Duration {
 }
 
 /// A hit's id: version 7, so that ids sort by time.
+#[expect(clippy::disallowed_methods, reason = "ids are made here")]
 pub fn hit_id(received: Timestamp) -> HitId {
     let millis = u64::try_from(received.0).unwrap_or_default();
     HitId(Builder::from_unix_timestamp_millis(millis, &rand::rng().random::<[u8; 10]>()).into_uuid())
 }
 
 /// An id for an event that brings none.
+#[expect(clippy::disallowed_methods, reason = "ids are made here")]
 pub fn random_id() -> Uuid {
     Builder::from_random_bytes(rand::rng().random()).into_uuid()
 }

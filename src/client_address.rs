@@ -36,12 +36,10 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// A host without port and in lower case.
+/// A host without port and in lower case. An IPv6 address keeps its brackets; without any, its colons name no port.
 pub fn bare_host(host: &str) -> Box<str> {
-    let name = match host.rfind(':') {
-        Some(colon) if !host[colon..].contains(']') && !host[..colon].contains("::") => &host[..colon],
-        _ => host,
-    };
+    let names_no_port = host.ends_with(']') || !host.starts_with('[') && host.matches(':').count() > 1;
+    let name = if names_no_port { host } else { host.rsplit_once(':').map_or(host, |(name, _)| name) };
     name.to_ascii_lowercase().into()
 }
 
@@ -79,9 +77,14 @@ mod tests {
 
     #[test]
     fn hosts_lose_their_port_and_addresses_stay_whole() {
-        for (host, bare) in
-            [("a.test:80", "a.test"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]"), ("127.0.0.1:9", "127.0.0.1"), ("", "")]
-        {
+        for (host, bare) in [
+            ("a.test:80", "a.test"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("::1", "::1"),
+            ("127.0.0.1:9", "127.0.0.1"),
+            ("", ""),
+        ] {
             assert_eq!(&*bare_host(host), bare);
         }
     }

@@ -81,6 +81,7 @@ pub struct Surroundings {
 }
 
 impl Default for Surroundings {
+    #[expect(clippy::disallowed_methods, reason = "the world itself, where nobody hands in another")]
     fn default() -> Self {
         Self { clock: Arc::new(SystemClock), random: rand::random, observer: None }
     }

@@ -1,7 +1,7 @@
 //! The server's own settings, as opposed to the container's: addresses, data, limits. From flags, from the environment
 //! (`TIDEGATE_<FLAG>`) and from a file, in this order; all are documented where they are declared.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use clap::Args;
@@ -13,6 +13,7 @@ use crate::logging::LogFormat;
 /// What an operator said, by flag, environment or file; silent where `None`.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::doc_markdown, rustdoc::bare_urls, reason = "clap prints these comments as they stand here")]
 pub struct Stated {
     /// Address on which sites send hits [default: 127.0.0.1:8080]
     #[arg(long, env = "TIDEGATE_LISTEN", value_name = "ADDRESS")]
@@ -114,7 +115,14 @@ impl Stated {
     }
 }
 
+/// A variable of the process's environment, such as a secret.
+#[expect(clippy::disallowed_methods, reason = "the environment is read in this file")]
+pub fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
 /// The environment variables that a container may read: those that are always allowed, and the operator's own.
+#[expect(clippy::disallowed_methods, reason = "the environment is read in this file")]
 pub fn readable_environment(allowed: &[String]) -> std::collections::BTreeMap<String, String> {
     let may = |name: &str| {
         name == "OPENAI_PIXEL_ID" || name.starts_with("TIDEGATE_VAR_") || allowed.iter().any(|own| own == name)

@@ -18,7 +18,7 @@ use crate::{
     demo,
     logging::{self, LogFormat},
     service::Service,
-    settings::{Settings, Stated, readable_environment},
+    settings::{self, Settings, Stated, readable_environment},
     standin::Standin,
 };
 
@@ -94,7 +94,7 @@ async fn serve(mut settings: Settings, container: Container, home: Home) -> anyh
         settings.openai_url = standin.url().parse().context("the stand-in's address")?;
         (Some(standin), demo::secrets_environment())
     } else {
-        (None, Box::new(|name| std::env::var_os(name)))
+        (None, Box::new(settings::variable))
     };
     let version = std::sync::Arc::clone(&container.version);
     let service = Service::start(&settings, container, environment).await?;
@@ -107,11 +107,8 @@ async fn serve(mut settings: Settings, container: Container, home: Home) -> anyh
         demo::send_samples(service.sites).await?;
         tracing::info!(target: "tidegate::demo", "this is a demo: conversions go to the stand-in, not to OpenAI; state is under {}", settings.data.display());
     }
-    loop {
-        match signals.next().await {
-            Asked::Reload => reload(&service, &home),
-            Asked::Stop => break,
-        }
+    while let Asked::Reload = signals.next().await {
+        reload(&service, &home);
     }
     tracing::info!("stopping; a second signal stops at once");
     tokio::select! {

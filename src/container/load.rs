@@ -1,7 +1,7 @@
 //! The loader: from files to a compiled container, with everything that is wrong reported at once.
 //!
 //! Takes a map of paths to bytes, so that a folder, a git tree and the embedded library are the same to it; gives a
-//! [`Container`] and the diagnostics. How names keep their places is [`yaml`](super::yaml)'s; what each item means is
+//! [`Container`] and the diagnostics. How names keep their places is [`yaml`]'s; what each item means is
 //! compiled by the part of its name below.
 
 use std::{

@@ -64,11 +64,6 @@ impl Secrets {
         Self { environment, folder, bindings }
     }
 
-    /// The secrets of this process's environment.
-    pub fn of_process(folder: Option<PathBuf>, bindings: Vec<Binding>) -> Self {
-        Self::new(Box::new(|name| std::env::var_os(name)), folder, bindings)
-    }
-
     /// The value of a secret, as it is now.
     pub async fn resolve(&self, name: &SecretName, destination: &str) -> Result<Secret, SecretError> {
         let fault = |fault| SecretError { name: name.clone(), fault };

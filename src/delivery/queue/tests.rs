@@ -325,7 +325,7 @@ fn a_refused_batch_is_split_depth_first_and_the_good_half_settled_at_once() {
     world.run();
     let mut refuse = refusing(&[2]);
     while world.delivered() == 0 {
-        let answer = refuse(&world.wire[0].clone());
+        let answer = refuse(&Arc::clone(&world.wire[0]));
         world.answer(0, &answer);
     }
     let batches: Vec<Vec<u64>> = world.sent.iter().map(|(_, b)| b.iter().map(|id| id.0).collect()).collect();
