@@ -1,0 +1,10 @@
+mod bad_input;
+mod command_line;
+mod dead_letters;
+mod durability;
+mod full_disk;
+mod harness;
+mod main_path;
+mod operations;
+mod origins;
+mod recovery;
