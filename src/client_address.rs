@@ -36,10 +36,11 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// A host without port and in lower case.
+/// A host without port and in lower case; an IPv6 address keeps its brackets.
 pub fn bare_host(host: &str) -> Box<str> {
-    let name = match host.rfind(':') {
-        Some(colon) if !host[colon..].contains(']') && !host[..colon].contains("::") => &host[..colon],
+    let name = match host.rsplit_once(':') {
+        // A colon inside brackets, or of a bare IPv6 address, begins no port.
+        Some((name, port)) if !port.contains(']') && (!name.contains(':') || name.ends_with(']')) => name,
         _ => host,
     };
     name.to_ascii_lowercase().into()
@@ -79,9 +80,14 @@ mod tests {
 
     #[test]
     fn hosts_lose_their_port_and_addresses_stay_whole() {
-        for (host, bare) in
-            [("a.test:80", "a.test"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]"), ("127.0.0.1:9", "127.0.0.1"), ("", "")]
-        {
+        for (host, bare) in [
+            ("a.test:80", "a.test"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("::1", "::1"),
+            ("127.0.0.1:9", "127.0.0.1"),
+            ("", ""),
+        ] {
             assert_eq!(&*bare_host(host), bare);
         }
     }

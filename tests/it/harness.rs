@@ -424,16 +424,13 @@ impl Log {
 }
 
 impl Server {
-    /// Starts `tidegate serve` on free ports and waits until it says where it listens.
+    /// Starts `tidegate serve` for a shop and waits until it says where it listens.
     async fn start(shop: &Shop, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut command = program(&shop.place.container());
-        command.args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json"]);
-        command.arg("--openai-url").arg(shop.standin.url());
-        if !arguments.contains(&"--data") {
-            command.arg("--data").arg(shop.place.data());
-        }
-        command.args(arguments).envs(environment.iter().copied());
-        Self::follow(command).await.unwrap_or_else(|log| panic!("the server did not start: {log:#?}"))
+        let data = shop.place.data();
+        let url = shop.standin.url();
+        let all = [&["--openai-url", &url, "--data", data.to_str().expect("a path in text")], arguments].concat();
+        let started = serve(&shop.place, &all, environment).await;
+        started.unwrap_or_else(|log| panic!("the server did not start: {log:#?}"))
     }
 
     /// The log is given where it did not start.
@@ -451,7 +448,10 @@ impl Server {
         let found = tokio::time::timeout(PATIENCE, started).await.ok().flatten();
         match found {
             Some((sites, admin)) => Ok(Self { child, log, sites, admin }),
-            None => Err(log.lines()),
+            None => {
+                child.kill().await.expect("the program can be killed");
+                Err(log.lines())
+            }
         }
     }
 
@@ -486,10 +486,14 @@ impl Server {
             _ => panic!("the line never came: {:#?}", self.log.lines()),
         }
     }
+}
 
-    pub fn log(&self) -> Vec<String> {
-        self.log.lines()
-    }
+/// Starts `tidegate serve` on free ports; gives the log where it did not start.
+pub async fn serve(place: &Place, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Server, Vec<String>> {
+    let mut command = program(&place.container());
+    command.args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json"]);
+    command.args(arguments).envs(environment.iter().copied());
+    Server::follow(command).await
 }
 
 /// The addresses in the line that says that the server is live.
@@ -500,7 +504,7 @@ fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
     Some((address("hits", "/hit")?, address("metrics", "/metrics")?))
 }
 
-fn program(container: &Path) -> Command {
+pub fn program(container: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
     command.env_clear().arg("-C").arg(container);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
@@ -524,12 +528,15 @@ impl Ran {
 
 /// Runs a command of the program on a container and its data folder.
 pub async fn tidegate(place: &Place, arguments: &[&str]) -> Ran {
-    tidegate_in(place, arguments, &environment(), "").await
+    let data = place.data();
+    let environment = [&environment()[..], &[("TIDEGATE_DATA", data.to_str().expect("a path in text"))]].concat();
+    run(place, arguments, &environment, "").await
 }
 
-pub async fn tidegate_in(place: &Place, arguments: &[&str], environment: &[(&str, &str)], stdin: &str) -> Ran {
+/// Runs a command of the program on a container, with nothing in its environment but this.
+pub async fn run(place: &Place, arguments: &[&str], environment: &[(&str, &str)], stdin: &str) -> Ran {
     let mut command = program(&place.container());
-    command.args(arguments).env("TIDEGATE_DATA", place.data()).envs(environment.iter().copied());
+    command.args(arguments).envs(environment.iter().copied());
     let mut child = command.stdin(Stdio::piped()).spawn().expect("the program starts");
     let mut pipe = child.stdin.take().expect("a pipe");
     // A program that does not read its input may have ended before it was written.
@@ -553,7 +560,6 @@ pub struct Wire {
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
-    pub head: String,
     pub body: String,
 }
 
@@ -599,7 +605,7 @@ fn parse(bytes: &[u8]) -> Option<(Answer, usize)> {
     let body = bytes.get(head_length..head_length + length)?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
     let body = String::from_utf8(body.to_vec()).expect("a body in text");
-    Some((Answer { status, head, body }, head_length + length))
+    Some((Answer { status, body }, head_length + length))
 }
 
 /// A request as bytes, for the wire.

@@ -49,7 +49,7 @@ async fn a_purchase_arrives_as_openai_wants_it() {
     assert_eq!(event["data"]["contents"].as_array().map(Vec::len), Some(2));
     assert_eq!(event["data"]["contents"][0]["id"], "SKU-1");
     assert_eq!(event["user"]["emails_sha256"], json!([sha256("ada@example.com")]));
-    assert_eq!(event["user"]["phones_sha256"], json!([sha256("442079460958")]));
+    assert_eq!(event["user"]["phone_numbers_sha256"], json!([sha256("442079460958")]));
     assert_eq!(event["user"]["user_agent"], "Firefox/150");
     assert_eq!(event["oppref"], "gAAAABclick");
     assert_eq!(event["opt_out"], true);
