@@ -1,6 +1,6 @@
 //! `tidegate serve`: checks the container, then serves.
 
-use std::{collections::BTreeMap, io, path::PathBuf, thread};
+use std::{collections::BTreeMap, io, path::PathBuf, thread, time::Duration};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -167,7 +167,18 @@ impl Signals {
         }
     }
 
+    /// Resolves on a second signal. One that comes right after the first is its echo: `timeout` and terminals signal a
+    /// process and then its whole group.
     async fn stop_again(&mut self) {
+        let echo = tokio::time::sleep(Duration::from_millis(300));
+        tokio::pin!(echo);
+        loop {
+            tokio::select! {
+                () = &mut echo => break,
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+            }
+        }
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -64,6 +64,8 @@ impl AccountTask {
         let (shared, account) = (Arc::clone(&self.shared), Arc::clone(&self.account));
         let mut bell = Bell { outbox: &*shared.outbox, account: &account, next: None };
         loop {
+            // A store that answers without delay, or rings without need, must not starve the other tasks.
+            tokio::task::coop::consume_budget().await;
             self.publish_state();
             match self.queue.next(self.now()) {
                 Action::Settle(settlements) => self.settle(settlements).await,

@@ -7,7 +7,14 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::{call::CallEvent, hit::HitId};
+use crate::{
+    call::CallEvent,
+    delivery::{
+        answer::Answer,
+        status::{Pause, PauseReason},
+    },
+    hit::HitId,
+};
 
 const START: Timestamp = Timestamp(1_800_000_000_000);
 const DAY: Duration = Duration::from_secs(24 * 3600);
