@@ -22,7 +22,7 @@ use crate::{
     outbox::{Outbox, Record},
     pipeline::{self, Decided, Surroundings},
     time::Timestamp,
-    trace::{TagTrace, Trace},
+    trace::{ClientVerdict, TagTrace, Trace},
 };
 
 /// Shared by every handler; cheap to clone as an [`Arc`].
@@ -99,6 +99,10 @@ fn tell(trace: &Trace) {
         return;
     }
     let hit = trace.hit;
+    if let ClientVerdict::Refused { field, message, .. } = &trace.client {
+        let colon = if field.is_empty() { "" } else { ": " };
+        tracing::debug!(target: "tidegate::hit", %hit, "refused: {field}{colon}{message}");
+    }
     for event in &trace.events {
         let name = &event.name;
         if event.tags.is_empty() {

@@ -9,7 +9,7 @@ use std::{
 
 use axum::{
     Json, Router,
-    body::{Body, Bytes},
+    body::{Body, Bytes, HttpBody},
     extract::{ConnectInfo, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
@@ -33,6 +33,9 @@ use crate::{
 
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
+
+/// How much of a refused body is read and forgotten, in bytes.
+const MAX_READ_ON: usize = 16 * client::MAX_BODY;
 
 /// What the routes for sites need beside the [`App`].
 pub struct Collect {
@@ -71,22 +74,28 @@ async fn hit(
     request: Request,
 ) -> Response {
     let started = Instant::now();
-    let (head, body) = request.into_parts();
+    let (head, mut body) = request.into_parts();
     let caller = Caller::of(peer.ip(), &head.headers, &collect.trusted_proxies);
     let origin = match origin(&collect.app, &head.headers, &caller) {
         Ok(origin) => origin,
-        Err(refusal) => return answered(&collect, started, Err(refusal)),
+        Err(refusal) => {
+            read_on(body);
+            return answered(&collect, started, Err(refusal));
+        }
     };
     if head.method == Method::OPTIONS {
         return with_cors(preflight(), origin);
     }
     let accepts_json = accepts_json(&head.headers);
-    let result = receive(&collect, head, body, caller).await;
+    let result = receive(&collect, head, &mut body, caller).await;
+    if !matches!(result, Ok(_) | Err(Refusal::Slow)) {
+        read_on(body);
+    }
     let result = result.map(|decided| answer(&decided, accepts_json));
     with_cors(answered(&collect, started, result), origin)
 }
 
-async fn receive(collect: &Collect, head: Parts, body: Body, caller: Caller) -> Result<Decided, Refusal> {
+async fn receive(collect: &Collect, head: Parts, body: &mut Body, caller: Caller) -> Result<Decided, Refusal> {
     if head.method != Method::POST {
         return Err(Refusal::Method { allow: "POST, OPTIONS" });
     }
@@ -113,7 +122,7 @@ async fn receive(collect: &Collect, head: Parts, body: Body, caller: Caller) -> 
 }
 
 /// Reads a body within its limits of size and time.
-async fn read(body: Body, headers: &HeaderMap) -> Result<Bytes, Refusal> {
+async fn read(body: &mut Body, headers: &HeaderMap) -> Result<Bytes, Refusal> {
     let too_large = || Refusal::TooLarge { limit: client::MAX_BODY };
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > client::MAX_BODY) {
@@ -126,6 +135,20 @@ async fn read(body: Body, headers: &HeaderMap) -> Result<Bytes, Refusal> {
         Ok(Err(_)) => Err(Refusal::Bad(client::BadHit::new("", "the body did not arrive whole"))),
         Err(_) => Err(Refusal::Slow),
     }
+}
+
+/// Reads the rest of a refused body beside the answer, within bounds, and forgets it: a sender that is still busy would
+/// see a broken connection in place of the answer.
+fn read_on(body: Body) {
+    if body.is_end_stream() {
+        return;
+    }
+    tokio::spawn(async move {
+        let mut rest = Limited::new(body, MAX_READ_ON);
+        let forget = async { while matches!(rest.frame().await, Some(Ok(_))) {} };
+        // Whoever sends more, or more slowly, is cut off.
+        let _ = tokio::time::timeout(BODY_TIME, forget).await;
+    });
 }
 
 /// The origin to answer to, if the request names one. By default pages of the tagging host's own site may send; the

@@ -8,6 +8,8 @@ use clap::ValueEnum;
 use serde::Deserialize;
 use tracing_subscriber::{EnvFilter, fmt::format::FmtSpan};
 
+use crate::delivery::{Attempt, Observer, answer::Verdict};
+
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -38,4 +40,27 @@ pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
         lines.json().flatten_event(true).try_init()
     };
     started.map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))
+}
+
+/// Tells of every call that was attempted, under the id of the hit that it came from.
+pub struct DeliveryLog;
+
+impl Observer for DeliveryLog {
+    fn attempted(&self, Attempt { account, calls, answer, .. }: &Attempt<'_>) {
+        if !tracing::enabled!(target: "tidegate::hit", tracing::Level::DEBUG) {
+            return;
+        }
+        for call in *calls {
+            let (hit, tag, event) = (call.hit, &call.tag, &call.event.name);
+            match answer.verdict() {
+                Verdict::Accepted => {
+                    tracing::debug!(target: "tidegate::hit", %hit, "{event}: tag {tag:?} delivered to {account}");
+                }
+                _ => {
+                    let words = answer.words();
+                    tracing::debug!(target: "tidegate::hit", %hit, "{event}: tag {tag:?} not delivered to {account}: {words}");
+                }
+            }
+        }
+    }
 }

@@ -21,6 +21,7 @@ use crate::{
         secrets::{Binding, Environment, Secrets},
     },
     desk::Desk,
+    logging::DeliveryLog,
     metrics::Metrics,
     outbox::{
         Outbox,
@@ -63,7 +64,8 @@ impl Service {
         let options = Options { reserve_bytes: settings.disk_reserve, ..Options::default() };
         let outbox: Arc<dyn Outbox> =
             Arc::new(Embedded::open(folder.path(), options).context("cannot open the outbox")?);
-        let delivery = Arc::new(Delivery::start(Arc::clone(&outbox), destinations, Surroundings::default()));
+        let surroundings = Surroundings { observer: Some(Arc::new(DeliveryLog)), ..Surroundings::default() };
+        let delivery = Arc::new(Delivery::start(Arc::clone(&outbox), destinations, surroundings));
         let metrics = Metrics::default();
         metrics.watch_deliveries(Arc::clone(&outbox), Arc::clone(&delivery));
         let app = Arc::new(App::new(container, Arc::clone(&outbox), metrics));

@@ -107,7 +107,7 @@ impl Stated {
             trusted_proxies: self.trusted_proxies.or(file.trusted_proxies).unwrap_or_default(),
             rate_limit: self.rate_limit.or(file.rate_limit),
             max_connections: self.max_connections.or(file.max_connections).unwrap_or(10_000),
-            disk_reserve: self.disk_reserve.or(file.disk_reserve).unwrap_or(64) * 1024 * 1024,
+            disk_reserve: self.disk_reserve.or(file.disk_reserve).unwrap_or(64).saturating_mul(1024 * 1024),
             drain: Duration::from_secs(self.drain.or(file.drain).unwrap_or(0)),
             log: self.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
             log_format: self.log_format.or(file.log_format).unwrap_or_default(),

@@ -99,9 +99,9 @@ async fn serve(mut settings: Settings, container: Container, home: Home) -> anyh
     let version = std::sync::Arc::clone(&container.version);
     let service = Service::start(&settings, container, environment).await?;
     tracing::info!(
-        "container {version} is live; hits go to http://{}/hit, metrics are at http://{}/metrics",
-        service.sites,
-        service.admin
+        hits = format!("http://{}/hit", service.sites),
+        metrics = format!("http://{}/metrics", service.admin),
+        "container {version} is live"
     );
     if home.demo {
         demo::send_samples(service.sites).await?;

@@ -2,4 +2,14 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bad_input;
+mod command_line;
+mod dead_letters;
+mod durability;
+mod full_disk;
+mod harness;
 mod layers;
+mod main_path;
+mod operations;
+mod origins;
+mod recovery;
