@@ -1,7 +1,8 @@
 //! A tag's parameters, held against its template's fields.
 
 use super::{
-    Names, templates,
+    items::Names,
+    templates,
     values::{self, At},
 };
 use crate::{

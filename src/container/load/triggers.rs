@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Item, Names, conditions,
+    conditions,
+    items::{Extent, Item, Items, Names},
     values::{self, PatternOptions},
 };
 use crate::{
@@ -15,11 +16,12 @@ use crate::{
 };
 
 pub(super) fn compile(
-    items: Vec<Item<TriggerRule>>,
+    items: &Items<TriggerRule>,
+    extent: Extent,
     variables: &Names,
     diagnostics: &mut Diagnostics,
 ) -> (Vec<Trigger>, Names) {
-    let names = Names::of("trigger", &items);
+    let names = items.names(extent);
     let compile_one = |item: &Item<TriggerRule>| {
         let owner = format!("trigger {}", quoted(&item.name));
         Trigger {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    Item, LoadOptions, Names,
+    LoadOptions,
+    items::{Extent, Item, Items, Names},
     values::{self, At, PatternOptions},
 };
 use crate::{
@@ -19,11 +20,12 @@ use crate::{
 
 /// Compiles all variables. One that is wrong becomes a constant nothing, so that others keep their indexes.
 pub(super) fn compile(
-    items: Vec<Item<VariableRule>>,
+    items: &Items<VariableRule>,
+    extent: Extent,
     options: &LoadOptions<'_>,
     diagnostics: &mut Diagnostics,
 ) -> (Vec<Variable>, Names) {
-    let names = Names::of("variable", &items);
+    let names = items.names(extent);
     let variables: Vec<Variable> = items
         .iter()
         .map(|item| {
@@ -32,7 +34,7 @@ pub(super) fn compile(
             Variable { name: Arc::clone(&item.name), sensitivity: sensitivity(&kind), kind }
         })
         .collect();
-    report_cycles(&items, &variables, diagnostics);
+    report_cycles(items, &variables, diagnostics);
     (variables, names)
 }
 
@@ -201,7 +203,7 @@ fn references(kind: &VariableKind) -> Vec<VariableIndex> {
 }
 
 /// Reports every variable that needs its own value, once a cycle.
-fn report_cycles(items: &[Item<VariableRule>], variables: &[Variable], diagnostics: &mut Diagnostics) {
+fn report_cycles(items: &Items<VariableRule>, variables: &[Variable], diagnostics: &mut Diagnostics) {
     #[derive(Clone, Copy, PartialEq)]
     enum Mark {
         New,
@@ -231,7 +233,8 @@ fn report_cycles(items: &[Item<VariableRule>], variables: &[Variable], diagnosti
                     let names = path[from..].iter().map(|(index, _)| quoted(&variables[*index].name));
                     let cycle = names.chain([quoted(&variables[reference.0].name)]).collect::<Vec<_>>().join(" -> ");
                     let message = format!("a variable needs its own value: {cycle}");
-                    diagnostics.push(Diagnostic::error("cycle", message).at(items[reference.0].place.clone()));
+                    let problem = Diagnostic::error("cycle", message);
+                    diagnostics.extend(items.get(reference.0).map(|item| problem.at(item.place.clone())));
                 }
                 _ => {}
             }
