@@ -4,25 +4,25 @@ use std::{
     net::{IpAddr, SocketAddr},
     num::NonZeroU32,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use axum::{
     Json, Router,
-    body::{Body, Bytes, HttpBody},
+    body::Body,
     extract::{ConnectInfo, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::get,
 };
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use ipnet::IpNet;
 use serde_json::json;
 
 use crate::{
     app::{self, App, Readiness},
-    client::{self, Client},
+    body::{Bodies, read_on},
+    client::Client,
     client_address::{Caller, bare_host},
     cookie,
     error::Refusal,
@@ -31,23 +31,18 @@ use crate::{
     time::Timestamp,
 };
 
-/// How long a body may take to arrive.
-const BODY_TIME: Duration = Duration::from_secs(10);
-
-/// How much of a refused body is read and forgotten, in bytes.
-const MAX_READ_ON: usize = 16 * client::MAX_BODY;
-
 /// What the routes for sites need beside the [`App`].
 pub struct Collect {
     app: Arc<App>,
     trusted_proxies: Vec<IpNet>,
     limiter: Option<DefaultKeyedRateLimiter<IpAddr>>,
+    bodies: Bodies,
 }
 
 impl Collect {
     pub fn new(app: Arc<App>, trusted_proxies: Vec<IpNet>, hits_a_second: Option<NonZeroU32>) -> Self {
         let limiter = hits_a_second.map(|hits| RateLimiter::keyed(Quota::per_second(hits)));
-        Self { app, trusted_proxies, limiter }
+        Self { app, trusted_proxies, limiter, bodies: Bodies::default() }
     }
 
     /// The routes that sites use.
@@ -105,7 +100,7 @@ async fn receive(collect: &Collect, head: Parts, body: &mut Body, caller: Caller
     if !is_json_or_text(&head.headers) {
         return Err(Refusal::MediaType);
     }
-    let body = read(body, &head.headers).await?;
+    let body = collect.bodies.read(body, &head.headers).await?;
     let received = Timestamp::now();
     let hit = Hit {
         id: app::hit_id(received),
@@ -116,39 +111,9 @@ async fn receive(collect: &Collect, head: Parts, body: &mut Body, caller: Caller
         headers: head.headers,
         address: Some(caller.address),
         host: caller.host,
-        body,
+        body: body.bytes.clone(),
     };
     collect.app.take(Client::DataLayer, hit).await
-}
-
-/// Reads a body within its limits of size and time.
-async fn read(body: &mut Body, headers: &HeaderMap) -> Result<Bytes, Refusal> {
-    let too_large = || Refusal::TooLarge { limit: client::MAX_BODY };
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > client::MAX_BODY) {
-        return Err(too_large());
-    }
-    let collected = tokio::time::timeout(BODY_TIME, Limited::new(body, client::MAX_BODY).collect()).await;
-    match collected {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Refusal::Bad(client::BadHit::new("", "the body did not arrive whole"))),
-        Err(_) => Err(Refusal::Slow),
-    }
-}
-
-/// Reads the rest of a refused body beside the answer, within bounds, and forgets it: a sender that is still busy would
-/// see a broken connection in place of the answer.
-fn read_on(body: Body) {
-    if body.is_end_stream() {
-        return;
-    }
-    tokio::spawn(async move {
-        let mut rest = Limited::new(body, MAX_READ_ON);
-        let forget = async { while matches!(rest.frame().await, Some(Ok(_))) {} };
-        // Whoever sends more, or more slowly, is cut off.
-        let _ = tokio::time::timeout(BODY_TIME, forget).await;
-    });
 }
 
 /// The origin to answer to, if the request names one. By default pages of the tagging host's own site may send; the
