@@ -4,21 +4,22 @@
 //! [`Container`] and the diagnostics. How names keep their places is [`yaml`]'s; what each item means is
 //! compiled by the part of its name below.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use serde::Deserialize;
 
-use self::items::{Extent, Items};
 use super::{
     Container, ContainerSettings, Parts,
-    diagnostic::{Diagnostic, Diagnostics, Severity, Sources, did_you_mean, quoted},
+    diagnostic::{Diagnostic, Diagnostics, Place, Severity, Sources, did_you_mean, quoted},
     model::{ConsentRule, SECTIONS, SettingsRule, StatusRule, TagRule, TriggerRule, VariableRule},
     yaml::{self, Key, Node, Placed, Value, decode::Context, decode::decode},
 };
 use crate::consent::{ConsentStatus, ConsentType, Statement};
 
 mod conditions;
-mod items;
 mod parameters;
 mod tags;
 mod templates;
@@ -57,13 +58,27 @@ pub struct Loaded {
     pub sources: Sources,
 }
 
+/// An item of a rules file: a tag, a trigger, a variable.
+pub(super) struct Item<T> {
+    pub name: Arc<str>,
+    pub place: Place,
+    pub rule: T,
+}
+
 /// Every item of every rules file, before any of them is compiled.
+#[derive(Default)]
 struct Rules {
-    variables: Items<VariableRule>,
-    triggers: Items<TriggerRule>,
-    tags: Items<TagRule>,
+    variables: Vec<Item<VariableRule>>,
+    triggers: Vec<Item<TriggerRule>>,
+    tags: Vec<Item<TagRule>>,
     consent: Vec<ConsentRule>,
     settings: Vec<SettingsRule>,
+}
+
+/// Names of one kind and where each stands among its kind; for references to them.
+pub(super) struct Names {
+    kind: &'static str,
+    index: HashMap<Arc<str>, usize>,
 }
 
 /// Reads and compiles a container.
@@ -72,24 +87,20 @@ pub fn load(files: &Sources, options: LoadOptions<'_>) -> Loaded {
     let mut sources = options.library.clone();
     sources.extend(files.iter().map(|(path, bytes)| (Arc::clone(path), bytes.clone())));
 
-    let mut rules = Rules::new();
-    let mut extent = Extent::Whole;
+    let mut rules = Rules::default();
     if let Some((path, root)) = options.inline {
         rules.read(path, root, &mut diagnostics);
     }
     for (path, bytes) in files.iter().filter(|(path, _)| options.inline.is_none() && is_rules_file(path)) {
-        let errors = diagnostics.errors();
-        match yaml::parse(path, bytes, &mut diagnostics) {
-            Some(root) => rules.read(path, &root, &mut diagnostics),
-            None if diagnostics.errors() > errors => extent = Extent::Partial,
-            None => {}
+        if let Some(root) = yaml::parse(path, bytes, &mut diagnostics) {
+            rules.read(path, &root, &mut diagnostics);
         }
     }
     let (templates, scripts) = templates::compile(&sources, options.seats, &mut diagnostics);
-    let (variables, variable_names) = variables::compile(&rules.variables, extent, &options, &mut diagnostics);
-    let (triggers, trigger_names) = triggers::compile(&rules.triggers, extent, &variable_names, &mut diagnostics);
+    let (variables, variable_names) = variables::compile(rules.variables, &options, &mut diagnostics);
+    let (triggers, trigger_names) = triggers::compile(rules.triggers, &variable_names, &mut diagnostics);
     let known = tags::Known { templates: &templates, triggers: &trigger_names, variables: &variable_names };
-    let tags = tags::compile(&rules.tags, &known, &mut diagnostics);
+    let tags = tags::compile(rules.tags, &known, &mut diagnostics);
     let consent_default = consent_default(&rules.consent, &mut diagnostics);
     let settings = settings(&rules.settings, &mut diagnostics);
 
@@ -112,16 +123,6 @@ pub fn is_rules_file(path: &str) -> bool {
 }
 
 impl Rules {
-    fn new() -> Self {
-        Self {
-            variables: Items::new("variable"),
-            triggers: Items::new("trigger"),
-            tags: Items::new("tag"),
-            consent: Vec::new(),
-            settings: Vec::new(),
-        }
-    }
-
     fn read(&mut self, file: &Arc<str>, root: &Node, diagnostics: &mut Diagnostics) {
         let Value::Map(sections) = &root.value else {
             let problem = Diagnostic::error("bad-file", "a rules file must be a mapping").at(root.span.place(file));
@@ -130,9 +131,9 @@ impl Rules {
         };
         for (key, section) in sections {
             match &*key.name {
-                "variables" => self.variables.read(file, section, diagnostics),
-                "triggers" => self.triggers.read(file, section, diagnostics),
-                "tags" => self.tags.read(file, section, diagnostics),
+                "variables" => read_items(&mut self.variables, "variable", file, section, diagnostics),
+                "triggers" => read_items(&mut self.triggers, "trigger", file, section, diagnostics),
+                "tags" => read_items(&mut self.tags, "tag", file, section, diagnostics),
                 "consent" => self.consent.extend(read_one(file, key, section, diagnostics)),
                 "settings" => self.settings.extend(read_one(file, key, section, diagnostics)),
                 other => {
@@ -155,6 +156,60 @@ fn read_one<T: for<'de> Deserialize<'de>>(
 ) -> Option<T> {
     let place = key.span.place(file);
     decode(section, &Context { file, owner: &key.name, name: Some(&place) }, diagnostics)
+}
+
+/// Reads a section of named items; a name that another file gave already is an error.
+fn read_items<T: for<'de> Deserialize<'de>>(
+    items: &mut Vec<Item<T>>,
+    kind: &str,
+    file: &Arc<str>,
+    section: &Node,
+    diagnostics: &mut Diagnostics,
+) {
+    let entries = match &section.value {
+        Value::Map(entries) => entries.as_slice(),
+        Value::Null => &[],
+        _ => {
+            let message = format!("expected a mapping from names to {kind}s, found {}", section.describe());
+            diagnostics.push(Diagnostic::error("wrong-type", message).at(section.span.place(file)));
+            return;
+        }
+    };
+    for (key, node) in entries {
+        let owner = format!("{kind} {}", quoted(&key.name));
+        let place = key.span.place(file);
+        if let Some(first) = items.iter().find(|item| *item.name == *key.name) {
+            let problem = Diagnostic::error("duplicate-name", format!("there is another {owner}")).at(place);
+            let first = format!("the first is at {}:{}", first.place.file, first.place.line);
+            diagnostics.push(problem.of(owner).help(first));
+            continue;
+        }
+        if let Some(rule) = decode(node, &Context { file, owner: &owner, name: Some(&place) }, diagnostics) {
+            items.push(Item { name: (&*key.name).into(), place, rule });
+        }
+    }
+}
+
+impl Names {
+    pub fn of<T>(kind: &'static str, items: &[Item<T>]) -> Self {
+        let index = items.iter().enumerate().map(|(position, item)| (Arc::clone(&item.name), position)).collect();
+        Self { kind, index }
+    }
+
+    /// Where the item of this name stands; reports a name that nothing bears.
+    pub fn find(&self, name: &str, place: &Place, owner: &str, diagnostics: &mut Diagnostics) -> Option<usize> {
+        let found = self.index.get(name).copied();
+        if found.is_none() {
+            let message = format!("there is no {} {}", self.kind, quoted(name));
+            let code = match self.kind {
+                "variable" => "unknown-variable",
+                _ => "unknown-trigger",
+            };
+            let help = did_you_mean(name, self.index.keys().map(AsRef::as_ref));
+            diagnostics.push(Diagnostic::error(code, message).at(place.clone()).of(owner).help(help));
+        }
+        found
+    }
 }
 
 fn consent_default(rules: &[ConsentRule], diagnostics: &mut Diagnostics) -> Statement {

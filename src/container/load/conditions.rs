@@ -1,7 +1,7 @@
 //! From condition rules to conditions: one subject, one operator, or a group.
 
 use super::{
-    items::Names,
+    Names,
     values::{self, PatternOptions},
 };
 use crate::{

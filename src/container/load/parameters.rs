@@ -1,8 +1,7 @@
 //! A tag's parameters, held against its template's fields.
 
 use super::{
-    items::Names,
-    templates,
+    Names, templates,
     values::{self, At},
 };
 use crate::{

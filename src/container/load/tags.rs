@@ -2,11 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{
-    consent_type,
-    items::{Item, Items, Names},
-    parameters, templates,
-};
+use super::{Item, Names, consent_type, parameters, templates};
 use crate::{
     consent::{
         ConsentType, ConsentTypes,
@@ -28,7 +24,7 @@ pub(super) struct Known<'a> {
     pub variables: &'a Names,
 }
 
-pub(super) fn compile(items: &Items<TagRule>, known: &Known<'_>, diagnostics: &mut Diagnostics) -> Vec<Tag> {
+pub(super) fn compile(items: Vec<Item<TagRule>>, known: &Known<'_>, diagnostics: &mut Diagnostics) -> Vec<Tag> {
     items.iter().filter_map(|item| tag(item, known, diagnostics)).collect()
 }
 

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    conditions,
-    items::{Extent, Item, Items, Names},
+    Item, Names, conditions,
     values::{self, PatternOptions},
 };
 use crate::{
@@ -16,12 +15,11 @@ use crate::{
 };
 
 pub(super) fn compile(
-    items: &Items<TriggerRule>,
-    extent: Extent,
+    items: Vec<Item<TriggerRule>>,
     variables: &Names,
     diagnostics: &mut Diagnostics,
 ) -> (Vec<Trigger>, Names) {
-    let names = items.names(extent);
+    let names = Names::of("trigger", &items);
     let compile_one = |item: &Item<TriggerRule>| {
         let owner = format!("trigger {}", quoted(&item.name));
         Trigger {

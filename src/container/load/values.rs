@@ -5,7 +5,7 @@ use std::sync::Arc;
 use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Number, Value};
 
-use super::items::Names;
+use super::Names;
 use crate::{
     container::{
         diagnostic::{Diagnostic, Diagnostics, Place, quoted},

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    LoadOptions,
-    items::{Extent, Item, Items, Names},
+    Item, LoadOptions, Names,
     values::{self, At, PatternOptions},
 };
 use crate::{
@@ -20,12 +19,11 @@ use crate::{
 
 /// Compiles all variables. One that is wrong becomes a constant nothing, so that others keep their indexes.
 pub(super) fn compile(
-    items: &Items<VariableRule>,
-    extent: Extent,
+    items: Vec<Item<VariableRule>>,
     options: &LoadOptions<'_>,
     diagnostics: &mut Diagnostics,
 ) -> (Vec<Variable>, Names) {
-    let names = items.names(extent);
+    let names = Names::of("variable", &items);
     let variables: Vec<Variable> = items
         .iter()
         .map(|item| {
@@ -34,7 +32,7 @@ pub(super) fn compile(
             Variable { name: Arc::clone(&item.name), sensitivity: sensitivity(&kind), kind }
         })
         .collect();
-    report_cycles(items, &variables, diagnostics);
+    report_cycles(&items, &variables, diagnostics);
     (variables, names)
 }
 
@@ -203,7 +201,7 @@ fn references(kind: &VariableKind) -> Vec<VariableIndex> {
 }
 
 /// Reports every variable that needs its own value, once a cycle.
-fn report_cycles(items: &Items<VariableRule>, variables: &[Variable], diagnostics: &mut Diagnostics) {
+fn report_cycles(items: &[Item<VariableRule>], variables: &[Variable], diagnostics: &mut Diagnostics) {
     #[derive(Clone, Copy, PartialEq)]
     enum Mark {
         New,
@@ -233,8 +231,7 @@ fn report_cycles(items: &Items<VariableRule>, variables: &[Variable], diagnostic
                     let names = path[from..].iter().map(|(index, _)| quoted(&variables[*index].name));
                     let cycle = names.chain([quoted(&variables[reference.0].name)]).collect::<Vec<_>>().join(" -> ");
                     let message = format!("a variable needs its own value: {cycle}");
-                    let problem = Diagnostic::error("cycle", message);
-                    diagnostics.extend(items.get(reference.0).map(|item| problem.at(item.place.clone())));
+                    diagnostics.push(Diagnostic::error("cycle", message).at(items[reference.0].place.clone()));
                 }
                 _ => {}
             }
