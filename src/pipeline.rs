@@ -81,13 +81,8 @@ pub fn process(container: &Container, client: Client, hit: &Arc<Hit>, surroundin
         let consent = ConsentState::resolve(&event.signals, &container.consent_default);
         client::adopt_client_id(&mut event, hit, &consent);
         let event = Arc::new(event);
-        let given = Given {
-            event: Arc::clone(&event),
-            hit: Arc::clone(hit),
-            consent,
-            hit_deadline,
-            clock: surroundings.clock,
-        };
+        let given =
+            Given { event: Arc::clone(&event), hit: Arc::clone(hit), consent, hit_deadline, clock: surroundings.clock };
         trace.events.push(decide_event(container, &given, notes, &mut decided));
     }
     Processed { result: Ok(decided), trace }
@@ -194,6 +189,9 @@ fn set_cookie(cookie: &SetCookie, given: &Given, decided: &mut Decided) -> Cooki
     let page = given.event.text("page_location").and_then(|address| url::Url::parse(address).ok());
     let refused = match cookie.header(&given.hit.host, page.as_ref().and_then(url::Url::host_str)) {
         Ok(header) => {
+            // One header a name (RFC 6265, section 4.1.1): what was asked for last, counts.
+            let names_it = |other: &String| other.split_once('=').is_some_and(|(name, _)| *name == *cookie.name);
+            decided.cookies.retain(|other| !names_it(other));
             decided.cookies.push(header);
             None
         }

@@ -38,9 +38,9 @@ pub enum EventMatch {
 #[derive(Debug)]
 pub enum Condition {
     Test(Test),
-    /// At least one must hold.
+    /// At least one must hold; never empty.
     Any(Vec<Condition>),
-    /// All must hold.
+    /// All must hold; never empty.
     All(Vec<Condition>),
 }
 
@@ -116,7 +116,10 @@ pub enum TriggerVerdict {
     /// It looks at other events.
     OtherEvent,
     /// The first condition that did not hold, and the value it found.
-    Failed { condition: Box<str>, found: Found },
+    Failed {
+        condition: Box<str>,
+        found: Found,
+    },
 }
 
 impl Trigger {
@@ -126,7 +129,7 @@ impl Trigger {
         }
         match self.conditions.iter().find_map(|condition| condition.failure(moment)) {
             None => TriggerVerdict::Matched,
-            Some((test, found)) => TriggerVerdict::Failed { condition: test.text.clone(), found },
+            Some((condition, found)) => TriggerVerdict::Failed { condition: condition.into(), found },
         }
     }
 }
@@ -142,18 +145,17 @@ impl EventMatch {
 }
 
 impl Condition {
-    /// The test that made this condition fail, with the value it found; `None` if it holds.
-    fn failure(&self, moment: &Moment<'_>) -> Option<(&Test, Found)> {
+    /// What this condition wanted, as the rules wrote it, and the value that made it fail; `None` if it holds.
+    fn failure(&self, moment: &Moment<'_>) -> Option<(Cow<'_, str>, Found)> {
         match self {
-            Self::Test(test) => test.failure(moment).map(|found| (test, found)),
+            Self::Test(test) => test.failure(moment).map(|found| (Cow::Borrowed(&*test.text), found)),
             Self::All(conditions) => conditions.iter().find_map(|condition| condition.failure(moment)),
             Self::Any(conditions) => {
-                let mut first = None;
-                for condition in conditions {
-                    let failure = condition.failure(moment)?;
-                    first.get_or_insert(failure);
-                }
-                first
+                let failures = conditions.iter().map(|condition| condition.failure(moment));
+                let failures: Vec<_> = failures.collect::<Option<_>>()?;
+                let wanted: Vec<_> = failures.iter().map(|(wanted, _)| &**wanted).collect();
+                let wanted = Cow::Owned(format!("any of ({})", wanted.join("; ")));
+                failures.into_iter().next().map(|(_, found)| (wanted, found))
             }
         }
     }
@@ -175,7 +177,8 @@ impl Subject {
         match self {
             Self::Variable(index) => {
                 let value = moment.variable(*index);
-                let sensitivity = moment.container.variables.get(index.0).map_or(Sensitivity::Personal, |v| v.sensitivity);
+                let sensitivity =
+                    moment.container.variables.get(index.0).map_or(Sensitivity::Personal, |v| v.sensitivity);
                 ((!value.is_null()).then_some(Cow::Borrowed(value)), sensitivity)
             }
             Self::EventData(path) => (moment.event.get(path), Sensitivity::of_event_data(path)),

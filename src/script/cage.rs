@@ -158,12 +158,17 @@ fn refuse(message: &str) -> Result<(), Box<EvalAltResult>> {
 pub fn explain(error: EvalAltResult) -> (String, Position) {
     match error {
         EvalAltResult::ErrorInFunctionCall(_, _, inner, _) => explain(*inner),
-        EvalAltResult::ErrorTerminated(_, position) => {
-            (format!("the script ran longer than {} ms, or the hit's scripts longer than 50 ms", SCRIPT_TIME.as_millis()), position)
-        }
+        EvalAltResult::ErrorTerminated(_, position) => (
+            format!(
+                "the script ran longer than {} ms, or the hit's scripts longer than 50 ms",
+                SCRIPT_TIME.as_millis()
+            ),
+            position,
+        ),
         EvalAltResult::ErrorTooManyOperations(position) => {
             (format!("the script took more than {MAX_OPERATIONS} operations"), position)
         }
+        EvalAltResult::ErrorRuntime(message, position) => (message.to_string(), position),
         EvalAltResult::ErrorStackOverflow(position) => {
             (format!("functions call each other more than {MAX_CALL_DEPTH} deep"), position)
         }

@@ -42,6 +42,11 @@ fn condition(
         return None;
     }
     let group = match (&rule.any, &rule.all) {
+        (Some(items), None) | (None, Some(items)) if items.is_empty() => {
+            diagnostics
+                .push(problem("a group of conditions is empty", "add conditions to it, or delete it".to_owned()));
+            return None;
+        }
         (Some(any), None) => Some(Condition::Any(compile(any, owner, variables, diagnostics))),
         (None, Some(all)) => Some(Condition::All(compile(all, owner, variables, diagnostics))),
         (None, None) => None,
@@ -52,24 +57,27 @@ fn condition(
     };
     let has_subject = rule.variable.is_some() || rule.event_data.is_some();
     if let Some(group) = group {
-        if has_subject || !operators.is_empty() || rule.not {
-            let help = "any and all stand alone; their items are conditions".to_owned();
+        if has_subject || !operators.is_empty() || rule.not || rule.ignore_case {
+            let help = "any and all stand alone; not and ignore_case go into their items".to_owned();
             diagnostics.push(problem("a group of conditions also holds a test", help));
         }
         return Some(group);
     }
     if !has_subject || rule.variable.is_some() && rule.event_data.is_some() {
-        diagnostics.push(problem(
-            "a condition needs one thing to test",
-            "add variable: NAME, or event_data: PATH".to_owned(),
-        ));
+        diagnostics
+            .push(problem("a condition needs one thing to test", "add variable: NAME, or event_data: PATH".to_owned()));
     }
     if operators.len() != 1 {
-        let message = if operators.is_empty() { "a condition needs an operator" } else { "a condition has several operators" };
-        diagnostics.push(problem(message, format!("write one of {OPERATORS}; several conditions are several list items")));
+        let message =
+            if operators.is_empty() { "a condition needs an operator" } else { "a condition has several operators" };
+        diagnostics
+            .push(problem(message, format!("write one of {OPERATORS}; several conditions are several list items")));
         return None;
     }
     let (operator, words) = operators.pop()?;
+    if matches!(&operator, Operator::In(values) if values.is_empty()) {
+        diagnostics.push(problem("in: has no values, so nothing is among them", "add values to it".to_owned()));
+    }
     let sense = if rule.not != (rule.defined == Some(false)) { Sense::IsNot } else { Sense::Is };
     let name = rule.variable.as_ref().or(rule.event_data.as_ref()).map_or("", |name| &name.value);
     let negation = if sense == Sense::IsNot { "not " } else { "" };

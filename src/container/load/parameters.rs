@@ -57,22 +57,20 @@ fn checked(
     diagnostics: &mut Diagnostics,
 ) -> Option<Parameter> {
     let parameter = parameter(node, variables, at, diagnostics);
-    let wanted = match (field.kind, &parameter) {
+    let fits = match &parameter {
+        Parameter::Secret(_) => matches!(field.kind, FieldKind::Secret | FieldKind::Any),
         // What a variable gives is known only at a hit; the script looks again.
-        (_, Parameter::Value(ValueTemplate::Variable(_))) if field.kind != FieldKind::Secret => None,
-        (FieldKind::Any, _) | (FieldKind::Secret, Parameter::Secret(_)) | (FieldKind::List, Parameter::List(_)) => None,
-        (FieldKind::Map, Parameter::Map(_)) | (FieldKind::Text | FieldKind::Choice, Parameter::Value(ValueTemplate::Text(_))) => None,
-        (kind, Parameter::Value(ValueTemplate::Fixed(_))) => match (kind, &node.value) {
-            (FieldKind::Text, Value::Text(_) | Value::Number(_))
-            | (FieldKind::Number, Value::Number(_))
-            | (FieldKind::Boolean, Value::Bool(_)) => None,
-            (FieldKind::Choice, Value::Text(text)) if field.options.contains(text) => None,
-            _ => Some(wanted(field)),
-        },
-        _ => Some(wanted(field)),
+        Parameter::Value(ValueTemplate::Variable(_)) => field.kind != FieldKind::Secret,
+        Parameter::Value(ValueTemplate::Text(_)) => {
+            matches!(field.kind, FieldKind::Text | FieldKind::Choice | FieldKind::Any)
+        }
+        Parameter::Value(ValueTemplate::Fixed(_)) | Parameter::List(_) | Parameter::Map(_) => fits(field, node),
     };
-    let Some(wanted) = wanted else { return Some(parameter) };
-    let message = format!("the field {} takes {wanted}", quoted(name));
+    if fits {
+        report_keys(name, node, field, at, diagnostics);
+        return Some(parameter);
+    }
+    let message = format!("the field {} takes {}", quoted(name), wanted(field));
     let meant = match &node.value {
         Value::Text(text) => did_you_mean(text, field.options.iter().map(|option| &**option)),
         _ => None,
@@ -80,6 +78,31 @@ fn checked(
     let problem = Diagnostic::error("wrong-type", message).at(node.span.place(at.file)).of(at.owner);
     diagnostics.push(problem.found(node.describe()).help(meant));
     None
+}
+
+/// Whether a value without variables is what a field takes.
+pub(super) fn fits(field: &FieldRule, node: &Node) -> bool {
+    match (field.kind, &node.value) {
+        (FieldKind::Any, _)
+        | (FieldKind::Text, Value::Text(_) | Value::Number(_))
+        | (FieldKind::Number, Value::Number(_))
+        | (FieldKind::Boolean, Value::Bool(_))
+        | (FieldKind::List, Value::List(_))
+        | (FieldKind::Map, Value::Map(_)) => true,
+        (FieldKind::Choice, Value::Text(text)) => field.options.contains(text),
+        _ => false,
+    }
+}
+
+/// Reports the keys that a field's mapping does not take: a misspelt one would be obeyed by nobody.
+fn report_keys(name: &str, node: &Node, field: &FieldRule, at: At<'_>, diagnostics: &mut Diagnostics) {
+    for (key, _) in node.entries().iter().filter(|(key, _)| !field.keys.is_empty() && !field.keys.contains(&key.name)) {
+        let message = format!("the field {} takes no key {}", quoted(name), quoted(&key.name));
+        let keys = || field.keys.iter().map(|key| &**key);
+        let meant = did_you_mean(&key.name, keys());
+        let help = meant.unwrap_or_else(|| format!("its keys are {}", keys().collect::<Vec<_>>().join(", ")));
+        diagnostics.push(Diagnostic::error("unknown-key", message).at(key.span.place(at.file)).of(at.owner).help(help));
+    }
 }
 
 fn wanted(field: &FieldRule) -> String {
@@ -90,7 +113,9 @@ fn wanted(field: &FieldRule) -> String {
         FieldKind::Choice => {
             format!("one of {}", field.options.iter().map(|option| &**option).collect::<Vec<_>>().join(", "))
         }
-        FieldKind::Secret => "the name of a secret, as { secret: NAME }; the value itself is never written here".to_owned(),
+        FieldKind::Secret => {
+            "the name of a secret, as { secret: NAME }; the value itself is never written here".to_owned()
+        }
         FieldKind::List => "a list".to_owned(),
         FieldKind::Map => "a mapping".to_owned(),
         FieldKind::Any => "anything".to_owned(),

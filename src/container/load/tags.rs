@@ -35,7 +35,7 @@ fn tag(item: &Item<TagRule>, known: &Known<'_>, diagnostics: &mut Diagnostics) -
     let template = templates::find(known.templates, &rule.template, &owner, diagnostics);
     let triggers = triggers_of(rule.triggers.as_slice(), &owner, known.triggers, diagnostics);
     let exceptions = triggers_of(&rule.exceptions, &owner, known.triggers, diagnostics);
-    if rule.triggers.as_slice().is_empty() {
+    if rule.triggers.as_slice().is_empty() && !rule.paused {
         let problem = Diagnostic::error("absent-trigger", format!("{owner} has no triggers, so it never fires"));
         let help = "name at least one trigger, or say paused: true".to_owned();
         diagnostics.push(problem.at(item.place.clone()).of(&*owner).help(help));
@@ -92,7 +92,8 @@ fn consent(
         return match &item.rule.consent_reason {
             Some(reason) if !reason.trim().is_empty() => Some(ConsentNeed::None { reason: reason.trim().into() }),
             _ => {
-                let problem = Diagnostic::error("absent-reason", format!("{owner} says consent: none without a reason"));
+                let problem =
+                    Diagnostic::error("absent-reason", format!("{owner} says consent: none without a reason"));
                 let help = "add consent_reason: why this tag may run for people who refused".to_owned();
                 diagnostics.push(problem.at(single.place.clone()).of(owner).help(help));
                 None

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::consent_type;
+use super::{consent_type, parameters};
 use crate::{
     consent::ConsentTypes,
     container::{
@@ -60,7 +60,8 @@ fn template(name: &str, sources: &Sources, workshop: &mut Workshop, diagnostics:
     let script = sources.get_key_value(script_file.as_str());
     let manifest = sources.get_key_value(manifest_file.as_str());
     let (Some((script_file, script)), Some((manifest_file, manifest))) = (script, manifest) else {
-        let (there, absent) = if script.is_some() { (script_file, manifest_file) } else { (manifest_file, script_file) };
+        let (there, absent) =
+            if script.is_some() { (script_file, manifest_file) } else { (manifest_file, script_file) };
         let problem = Diagnostic::error("half-template", format!("{owner} has {there}, but no {absent}")).of(owner);
         let place = Place::new(&there.into(), 1, 1, 0);
         diagnostics.push(problem.at(place).help("a template is a script and a manifest of the same name".to_owned()));
@@ -115,11 +116,17 @@ fn check(rule: &ManifestRule, owner: &str, diagnostics: &mut Diagnostics) {
         }
     }
     for (name, field) in &rule.fields {
-        if (field.kind == FieldKind::Choice) == field.options.is_empty() {
-            let message = format!("the field {} has options, or is a choice, but not both", quoted(name));
-            let help = "type: choice goes with options: […]".to_owned();
-            diagnostics.push(Diagnostic::error("bad-field", message).at(name.place.clone()).of(owner).help(help));
-        }
+        let contradiction = match (field.kind, field.options.is_empty(), field.keys.is_empty()) {
+            (FieldKind::Choice, true, _) => "is a choice without options",
+            (kind, false, _) if kind != FieldKind::Choice => "has options, but is no choice",
+            (kind, _, false) if kind != FieldKind::Map => "has keys, but is no map",
+            _ if field.default.as_ref().is_some_and(|default| !parameters::fits(field, default)) => {
+                "has a default that it does not take itself"
+            }
+            _ => continue,
+        };
+        let message = format!("the field {} {contradiction}", quoted(name));
+        diagnostics.push(Diagnostic::error("bad-field", message).at(name.place.clone()).of(owner));
     }
 }
 
@@ -133,7 +140,8 @@ pub(super) fn find<'t>(
     let found = templates.get(&name.value);
     if found.is_none() {
         let message = format!("there is no template {}", quoted(name));
-        let meant = closest(name, templates.keys().map(|name| &**name)).map(|name| format!("did you mean {}?", quoted(name)));
+        let meant =
+            closest(name, templates.keys().map(|name| &**name)).map(|name| format!("did you mean {}?", quoted(name)));
         let help = meant.unwrap_or_else(|| format!("a template is a pair tags/{0}.rhai and tags/{0}.yaml", name.value));
         diagnostics.push(Diagnostic::error("unknown-template", message).at(name.place.clone()).of(owner).help(help));
     }

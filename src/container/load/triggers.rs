@@ -35,6 +35,11 @@ fn events(item: &Item<TriggerRule>, owner: &str, diagnostics: &mut Diagnostics) 
     match (&item.rule.event, &item.rule.event_matches) {
         (Some(names), None) => {
             let names = names.as_slice();
+            if names.is_empty() {
+                let problem = Diagnostic::error("trigger-event", format!("{owner} looks at no events at all"));
+                let help = "name at least one event, or say event: \"*\" for all of them".to_owned();
+                diagnostics.push(problem.at(item.place.clone()).of(owner).help(help));
+            }
             if names.iter().any(|name| &*name.value == "*") {
                 return Some(EventMatch::All);
             }
