@@ -150,7 +150,9 @@ fn body_of(event: &Node, consent: Option<&Node>, defaults: &Defaults) -> Value {
     let mut body = plain(event);
     let Some(event) = body.as_object_mut() else { return body };
     if let Some(Value::Object(shared)) = defaults.event.as_ref().map(plain) {
-        for (key, value) in shared {
+        // Several events have names of their own.
+        let has_events = event.contains_key("events");
+        for (key, value) in shared.into_iter().filter(|(key, _)| !(has_events && key == "event")) {
             event.entry(key).or_insert(value);
         }
     }

@@ -92,7 +92,14 @@ pub enum Operator {
 #[derive(Debug)]
 pub struct Operand {
     pub text: Needle,
-    pub number: Option<f64>,
+    pub number: Option<Number>,
+}
+
+/// A number to be equal to. Whole ones are kept exactly: ids have more digits than a float tells apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Number {
+    Whole(i128),
+    Fraction(f64),
 }
 
 #[derive(Debug)]
@@ -205,10 +212,24 @@ impl Operator {
     }
 }
 
+impl Number {
+    /// Reads `10`, `10.0` and `1e1` alike, spaces around them forgiven; `None` if it is not a finite number.
+    pub fn parse(text: &str) -> Option<Self> {
+        /// Below this every whole float fits.
+        const LIMIT: f64 = 1e38;
+        if let Ok(whole) = text.trim().parse() {
+            return Some(Self::Whole(whole));
+        }
+        let float = number(text)?;
+        let is_whole = float.fract() == 0.0 && float.abs() < LIMIT;
+        Some(if is_whole { Self::Whole(float as i128) } else { Self::Fraction(float) })
+    }
+}
+
 impl Operand {
     fn equals(&self, text: &str) -> bool {
         match self.number {
-            Some(wanted) => number(text) == Some(wanted),
+            Some(wanted) => Number::parse(text) == Some(wanted),
             None => self.text.within(text, |text, needle| text == needle),
         }
     }

@@ -66,7 +66,7 @@ pub fn read(hit: &Hit, new_id: &dyn Fn() -> Uuid) -> Result<Vec<Read>, BadHit> {
         Some(Value::Array(events)) => events,
         Some(_) => return Err(BadHit::new("events", "must be a list of events")),
     };
-    if envelope.contains_key("event") {
+    if envelope.remove("event").is_some_and(|name| !name.is_null()) {
         return Err(BadHit::new("event", "a hit has either \"event\" or \"events\", not both"));
     }
     if events.is_empty() || events.len() > MAX_EVENTS {
@@ -125,11 +125,11 @@ fn read_event(mut data: Map<String, Value>, place: &str, hit: &Hit, new_id: &dyn
     normalise(&mut data, &mut notes);
     let name = match data.remove("event") {
         Some(Value::String(name)) if !name.is_empty() && name.chars().count() <= MAX_NAME_CHARACTERS => name,
+        None | Some(Value::Null) => return Err(BadHit::new(at("event"), "is missing: it names the event")),
         Some(_) => {
             let message = format!("must be a text of 1 to {MAX_NAME_CHARACTERS} characters");
             return Err(BadHit::new(at("event"), message));
         }
-        None => return Err(BadHit::new(at("event"), "is missing: it names the event")),
     };
     let signals = signals(&mut data, &at, &mut notes)?;
     let time = event_time(&mut data, &at, hit.received)?;

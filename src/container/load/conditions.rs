@@ -10,7 +10,7 @@ use crate::{
         model::ConditionRule,
         yaml::{Placed, Scalar},
     },
-    trigger::{Case, Condition, Needle, Operand, Operator, Sense, Subject, Test},
+    trigger::{Case, Condition, Needle, Number, Operand, Operator, Sense, Subject, Test},
     variable::VariableIndex,
 };
 
@@ -142,7 +142,7 @@ fn operators(rule: &ConditionRule, owner: &str, diagnostics: &mut Diagnostics) -
 
 fn operand(value: &Scalar, case: Case) -> Operand {
     let number = match value {
-        Scalar::Number(text) => text.parse().ok().filter(|number: &f64| number.is_finite()),
+        Scalar::Number(text) => Number::parse(text),
         Scalar::Bool(_) | Scalar::Text(_) => None,
     };
     Operand { text: needle(value, case), number }
