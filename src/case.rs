@@ -19,9 +19,9 @@ use crate::{
     client::Client,
     container::{
         Container,
-        diagnostic::{Diagnostic, Diagnostics, Place, Severity, Sources},
+        diagnostic::{Diagnostic, Diagnostics, Place, Severity, Sources, quoted},
         load::{self, LoadOptions, plain},
-        yaml::{self, Node, decode::Context, decode::decode},
+        yaml::{self, Node, Placed, decode::Context, decode::decode},
     },
     hit::{Hit, HitId},
     pipeline::{self, Processed, Surroundings},
@@ -64,10 +64,10 @@ pub fn run_file(
     filter: &str,
     diagnostics: &mut Diagnostics,
 ) -> Vec<CaseResult> {
-    let Some(rules) = read_file(file, bytes, diagnostics) else { return Vec::new() };
+    let Some((rules, cases)) = read_file(file, bytes, diagnostics) else { return Vec::new() };
     let mut containers = Containers { setting, file, inline: rules.container.as_ref(), loaded: BTreeMap::new() };
     let mut results = Vec::new();
-    for (name, case) in rules.cases.iter().filter(|(name, _)| name.contains(filter)) {
+    for (name, case) in cases.iter().filter(|(name, _)| name.contains(filter)) {
         let mut environment = rules.defaults.environment.clone();
         environment.extend(case.environment.clone());
         let Some(container) = containers.get(&environment, diagnostics) else { return results };
@@ -88,11 +88,27 @@ pub fn check_file(file: &Arc<str>, bytes: &[u8], diagnostics: &mut Diagnostics) 
     read_file(file, bytes, diagnostics);
 }
 
+type Cases = Vec<(Placed<Arc<str>>, CaseRule)>;
+
 /// `None` goes with at least one error.
-fn read_file(file: &Arc<str>, bytes: &[u8], diagnostics: &mut Diagnostics) -> Option<FileRule> {
+fn read_file(file: &Arc<str>, bytes: &[u8], diagnostics: &mut Diagnostics) -> Option<(FileRule, Cases)> {
+    let errors_before = diagnostics.errors();
     let root = yaml::parse(file, bytes, diagnostics)?;
     let rules: FileRule = decode(&root, &Context { file, owner: "test cases", name: None }, diagnostics)?;
-    check::file(file, &root, &rules, diagnostics).then_some(rules)
+    check::has_cases(file, &root, &rules, diagnostics);
+    let mut cases = Cases::new();
+    for (name, node) in &rules.cases {
+        let owner = format!("case {}", quoted(name));
+        let context = Context { file, owner: &owner, name: Some(&name.place) };
+        let errors_before = diagnostics.errors();
+        let Some(case) = decode(node, &context, diagnostics) else { continue };
+        // What seems to be absent may be there under a misspelt name, which has been told.
+        if diagnostics.errors() == errors_before {
+            check::case(name, &case, &context, diagnostics);
+        }
+        cases.push((name.clone(), case));
+    }
+    (diagnostics.errors() == errors_before).then_some((rules, cases))
 }
 
 /// The containers that a file's cases run in: one for each environment that they name.

@@ -5,31 +5,30 @@ use std::sync::Arc;
 
 use super::model::{CaseRule, Expect, FileRule};
 use crate::container::{
-    diagnostic::{Diagnostic, Diagnostics, quoted},
-    yaml::{Node, Placed, Value},
+    diagnostic::{Diagnostic, Diagnostics},
+    yaml::{Node, Placed, Value, decode::Context},
 };
 
-/// Reports what is wrong; whether the file's cases may run.
-pub(super) fn file(file: &Arc<str>, root: &Node, rules: &FileRule, diagnostics: &mut Diagnostics) -> bool {
-    let errors_before = diagnostics.errors();
+/// A file without cases shows nothing.
+pub(super) fn has_cases(file: &Arc<str>, root: &Node, rules: &FileRule, diagnostics: &mut Diagnostics) {
     if rules.cases.is_empty() {
         let key = root.entries().iter().find(|(key, _)| &*key.name == "cases");
         let place = key.map_or(root.span, |(key, _)| key.span).place(file);
         let problem = Diagnostic::error("no-cases", "there are no cases in this file").at(place);
         diagnostics.push(problem.help("add one under cases, or delete the file".to_owned()));
     }
-    for (name, case) in &rules.cases {
-        input(file, name, case, diagnostics);
-        expectation(name, &case.expect, diagnostics);
-    }
-    diagnostics.errors() == errors_before
+}
+
+/// Reports what is wrong with one case.
+pub(super) fn case(name: &Placed<Arc<str>>, case: &CaseRule, at: &Context<'_>, diagnostics: &mut Diagnostics) {
+    diagnostics.extend(input(name, case, at));
+    diagnostics.extend(expectation(name, &case.expect, at));
 }
 
 /// A case has one hit, told as an event or as raw text.
-fn input(file: &Arc<str>, name: &Placed<Arc<str>>, case: &CaseRule, diagnostics: &mut Diagnostics) {
-    let owner = format!("case {}", quoted(name));
-    let problem = |message: &str| Diagnostic::error("case-input", format!("{owner} {message}"));
-    let problem = match (&case.event, &case.body, &case.consent) {
+fn input(name: &Placed<Arc<str>>, case: &CaseRule, at: &Context<'_>) -> Option<Diagnostic> {
+    let problem = |message: &str| Diagnostic::error("case-input", format!("{} {message}", at.owner)).of(at.owner);
+    Some(match (&case.event, &case.body, &case.consent) {
         (None, None, _) => {
             let help = "add event: { event: NAME, … }, or body: with raw text".to_owned();
             problem("has neither event nor body").at(name.place.clone()).help(help)
@@ -43,15 +42,14 @@ fn input(file: &Arc<str>, name: &Placed<Arc<str>>, case: &CaseRule, diagnostics:
         }
         (Some(event), None, _) if !matches!(event.value, Value::Map(_)) => {
             let help = "write event: { event: NAME, … }; body: takes raw text".to_owned();
-            problem("has an event that is no mapping").at(event.span.place(file)).found(event.describe()).help(help)
+            problem("has an event that is no mapping").at(event.span.place(at.file)).found(event.describe()).help(help)
         }
-        (Some(_), None, _) | (None, Some(_), None) => return,
-    };
-    diagnostics.push(problem);
+        (Some(_), None, _) | (None, Some(_), None) => return None,
+    })
 }
 
 /// A case that expects nothing would pass whatever happens.
-fn expectation(name: &Placed<Arc<str>>, expect: &Expect, diagnostics: &mut Diagnostics) {
+fn expectation(name: &Placed<Arc<str>>, expect: &Expect, at: &Context<'_>) -> Option<Diagnostic> {
     let (message, help) = match (&expect.refused, &expect.refused_because, expect.is_of_accepted()) {
         (None, None, false) => (
             "expects nothing, so it would pass whatever happens",
@@ -65,8 +63,8 @@ fn expectation(name: &Placed<Arc<str>>, expect: &Expect, diagnostics: &mut Diagn
             "expects a refused hit to have effects",
             "nothing of a refused hit is accepted: keep refused and refused_because alone",
         ),
-        (Some(_), _, false) | (None, None, true) => return,
+        (Some(_), _, false) | (None, None, true) => return None,
     };
-    let problem = Diagnostic::error("case-expectation", format!("case {} {message}", quoted(name)));
-    diagnostics.push(problem.at(name.place.clone()).help(help.to_owned()));
+    let problem = Diagnostic::error("case-expectation", format!("{} {message}", at.owner)).of(at.owner);
+    Some(problem.at(name.place.clone()).help(help.to_owned()))
 }

@@ -12,7 +12,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// A file of test cases.
+/// A file of test cases, before the cases themselves are read.
 #[derive(Debug, Deserialize)]
 pub struct FileRule {
     /// Rules that the cases run in, in place of the container's own; for the test of a template.
@@ -21,7 +21,7 @@ pub struct FileRule {
     #[serde(default)]
     pub defaults: Defaults,
     /// The cases by name; a name says what should happen.
-    pub cases: PlacedMap<CaseRule>,
+    pub cases: PlacedMap<Node>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -28,7 +28,12 @@ pub(super) fn compile(
     for (name, _) in given {
         if known.fields.get(name).is_none() {
             let message = format!("template {} has no field {}", quoted(template), quoted(name));
-            let help = did_you_mean(name, known.fields.names().map(AsRef::as_ref));
+            let fields = || known.fields.names().map(AsRef::as_ref);
+            let list = || match fields().collect::<Vec<&str>>().as_slice() {
+                [] => "it has no fields".to_owned(),
+                fields => format!("its fields are {}", fields.join(", ")),
+            };
+            let help = did_you_mean(name, fields()).unwrap_or_else(list);
             diagnostics.push(Diagnostic::error("unknown-field", message).at(name.place.clone()).of(owner).help(help));
         }
     }
@@ -38,7 +43,7 @@ pub(super) fn compile(
             None if field.required => {
                 let message = format!("template {} needs the field {}", quoted(template), quoted(name));
                 let problem = Diagnostic::error("absent-field", message).at(tag.clone()).of(owner);
-                diagnostics.push(problem.help(format!("{name}: {}", field.description)));
+                diagnostics.push(problem.help(format!("add {name} to its parameters: {}", field.description)));
                 None
             }
             None => field.default.as_ref().map(|node| Parameter::Value(ValueTemplate::Fixed(values::plain(node)))),
@@ -70,14 +75,34 @@ fn checked(
         report_keys(name, node, field, at, diagnostics);
         return Some(parameter);
     }
-    let message = format!("the field {} takes {}", quoted(name), wanted(field));
-    let meant = match &node.value {
-        Value::Text(text) => did_you_mean(text, field.options.iter().map(|option| &**option)),
-        _ => None,
-    };
+    let (message, help) = misfit(name, node, &parameter, field);
     let problem = Diagnostic::error("wrong-type", message).at(node.span.place(at.file)).of(at.owner);
-    diagnostics.push(problem.found(node.describe()).help(meant));
+    // Whatever was written in place of a secret is not repeated.
+    let problem = if field.kind == FieldKind::Secret { problem } else { problem.found(node.describe()) };
+    diagnostics.push(problem.help(help));
     None
+}
+
+/// What is wrong with a value, and what would be right.
+fn misfit(name: &str, node: &Node, parameter: &Parameter, field: &FieldRule) -> (String, Option<String>) {
+    let name = quoted(name);
+    let found = match parameter {
+        Parameter::Secret(_) => "a secret".to_owned(),
+        _ => node.describe(),
+    };
+    match (field.kind, &node.value) {
+        (FieldKind::Choice, Value::Text(text)) => {
+            let options = || field.options.iter().map(|option| &**option);
+            let list = || format!("its options are {}", options().collect::<Vec<_>>().join(", "));
+            let help = did_you_mean(text, options()).unwrap_or_else(list);
+            (format!("the field {name} has no option {}", quoted(text)), Some(help))
+        }
+        (FieldKind::Secret, _) => {
+            let help = "write { secret: NAME }; the value itself stays in the environment or in a file".to_owned();
+            (format!("the field {name} takes the name of a secret"), Some(help))
+        }
+        _ => (format!("the field {name} takes {}, not {found}", wanted(field)), None),
+    }
 }
 
 /// Whether a value without variables is what a field takes.
@@ -113,9 +138,7 @@ fn wanted(field: &FieldRule) -> String {
         FieldKind::Choice => {
             format!("one of {}", field.options.iter().map(|option| &**option).collect::<Vec<_>>().join(", "))
         }
-        FieldKind::Secret => {
-            "the name of a secret, as { secret: NAME }; the value itself is never written here".to_owned()
-        }
+        FieldKind::Secret => "the name of a secret".to_owned(),
         FieldKind::List => "a list".to_owned(),
         FieldKind::Map => "a mapping".to_owned(),
         FieldKind::Any => "anything".to_owned(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    Item, LoadOptions, Names,
+    Item, Items, LoadOptions, Names, Reading,
     values::{self, At, PatternOptions},
 };
 use crate::{
@@ -20,11 +20,12 @@ use crate::{
 
 /// Compiles all variables. One that is wrong becomes a constant nothing, so that others keep their indexes.
 pub(super) fn compile(
-    items: Vec<Item<VariableRule>>,
+    items: Items<VariableRule>,
     options: &LoadOptions<'_>,
     diagnostics: &mut Diagnostics,
 ) -> (Vec<Variable>, Names) {
     let names = Names::of("variable", &items);
+    let items = items.read;
     let variables: Vec<Variable> = items
         .iter()
         .map(|item| {
@@ -51,7 +52,7 @@ fn kind(
         let value = values::plain(node);
         if value.as_str().is_some_and(|text| text.contains("{{")) {
             let message = format!("{owner} is the text {} as it stands", quoted(value.as_str().unwrap_or_default()));
-            let help = "a constant does not look variables up; a regex_table with only a default does".to_owned();
+            let help = "parameters and the outputs of a regex_table look variables up, a constant does not".to_owned();
             diagnostics
                 .push(Diagnostic::warning("reference-in-constant", message).at(node.span.place(at.file)).help(help));
         }
@@ -83,6 +84,9 @@ fn kind(
     }
     let count = kinds.len();
     let kind = kinds.pop();
+    if count == 0 && item.reading == Reading::Flawed {
+        return None;
+    }
     if count != 1 {
         let message = format!("{owner} must have one kind, but has {}", if count == 0 { "none" } else { "several" });
         let help = "the kinds are constant, event_data, query, cookie, header, environment, regex_table".to_owned();
