@@ -11,15 +11,15 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use uuid::Uuid;
 
-use self::model::{CaseRule, FileRule, RequestRule};
+use self::model::{CaseRule, Defaults, FileRule, RequestRule};
 use crate::{
     client::Client,
     container::{
         Container,
-        diagnostic::{Diagnostic, Diagnostics, Place, Severity, Sources},
+        diagnostic::{Diagnostic, Diagnostics, Place, Severity, Sources, quoted},
         load::{self, LoadOptions, plain},
         yaml::{self, Node, Placed, decode::Context, decode::decode},
     },
@@ -29,6 +29,7 @@ use crate::{
     time::Timestamp,
 };
 
+mod check;
 mod expect;
 mod model;
 
@@ -63,17 +64,17 @@ pub fn run_file(
     filter: &str,
     diagnostics: &mut Diagnostics,
 ) -> Vec<CaseResult> {
-    let Some(rules) = read_file(file, bytes, diagnostics) else { return Vec::new() };
+    let Some((rules, cases)) = read_file(file, bytes, diagnostics) else { return Vec::new() };
     let mut containers = Containers { setting, file, inline: rules.container.as_ref(), loaded: BTreeMap::new() };
     let mut results = Vec::new();
-    for (name, case) in rules.cases.iter().filter(|(name, _)| name.contains(filter)) {
+    for (name, case) in cases.iter().filter(|(name, _)| name.contains(filter)) {
         let mut environment = rules.defaults.environment.clone();
         environment.extend(case.environment.clone());
         let Some(container) = containers.get(&environment, diagnostics) else { return results };
         let differences = match hit_of(&rules.defaults, case) {
             Ok(hit) => {
                 let processed = process(container, hit, setting.clock);
-                expect::differences(&case.expect, &processed)
+                expect::differences(&case.expect, &processed, container)
             }
             Err(fault) => vec![fault],
         };
@@ -87,9 +88,27 @@ pub fn check_file(file: &Arc<str>, bytes: &[u8], diagnostics: &mut Diagnostics) 
     read_file(file, bytes, diagnostics);
 }
 
-fn read_file(file: &Arc<str>, bytes: &[u8], diagnostics: &mut Diagnostics) -> Option<FileRule> {
+type Cases = Vec<(Placed<Arc<str>>, CaseRule)>;
+
+/// `None` goes with at least one error.
+fn read_file(file: &Arc<str>, bytes: &[u8], diagnostics: &mut Diagnostics) -> Option<(FileRule, Cases)> {
+    let errors_before = diagnostics.errors();
     let root = yaml::parse(file, bytes, diagnostics)?;
-    decode(&root, &Context { file, owner: "test cases", name: None }, diagnostics)
+    let rules: FileRule = decode(&root, &Context { file, owner: "test cases", name: None }, diagnostics)?;
+    check::has_cases(file, &root, &rules, diagnostics);
+    let mut cases = Cases::new();
+    for (name, node) in &rules.cases {
+        let owner = format!("case {}", quoted(name));
+        let context = Context { file, owner: &owner, name: Some(&name.place) };
+        let errors_before = diagnostics.errors();
+        let Some(case) = decode(node, &context, diagnostics) else { continue };
+        // What seems to be absent may be there under a misspelt name, which has been told.
+        if diagnostics.errors() == errors_before {
+            check::case(name, &case, &context, diagnostics);
+        }
+        cases.push((name.clone(), case));
+    }
+    (diagnostics.errors() == errors_before).then_some((rules, cases))
 }
 
 /// The containers that a file's cases run in: one for each environment that they name.
@@ -129,25 +148,37 @@ fn process(container: &Container, hit: Hit, clock: MonotonicClock) -> Processed 
 }
 
 /// The hit that a case describes; a sentence about what cannot be in a hit otherwise.
-fn hit_of(defaults: &model::Defaults, case: &CaseRule) -> Result<Hit, String> {
+fn hit_of(defaults: &Defaults, case: &CaseRule) -> Result<Hit, String> {
     let request = case.request.over(&defaults.request);
-    let now = case.now.as_ref().or(defaults.now.as_ref());
-    let mut body = match plain(&case.event) {
-        Value::Object(body) => body,
-        _ => return Err("event must be a mapping, as POST /hit takes it".to_owned()),
-    };
-    if let Some(Value::Object(shared)) = defaults.event.as_ref().map(plain) {
-        for (key, value) in shared {
-            body.entry(key).or_insert(value);
+    let now = case.now.or(defaults.now).map_or(DEFAULT_NOW, |now| now.0);
+    let body = match (&case.body, &case.event) {
+        (Some(body), _) => body.value.clone().into_bytes(),
+        (None, Some(event)) => {
+            serde_json::to_vec(&body_of(event, case.consent.as_deref(), defaults)).map_err(|error| error.to_string())?
         }
-    }
-    if let Some(consent) = case.consent.as_ref().or(defaults.consent.as_ref()) {
-        body.entry("consent").or_insert_with(|| plain(consent));
-    }
-    build_hit(&request, now.map(parse_time).transpose()?.unwrap_or(DEFAULT_NOW), body)
+        (None, None) => Vec::new(),
+    };
+    build_hit(&request, now, body)
 }
 
-fn build_hit(request: &RequestRule, received: Timestamp, body: Map<String, Value>) -> Result<Hit, String> {
+/// The event as the case tells it, with the defaults where it is silent.
+fn body_of(event: &Node, consent: Option<&Node>, defaults: &Defaults) -> Value {
+    let mut body = plain(event);
+    let Some(event) = body.as_object_mut() else { return body };
+    if let Some(Value::Object(shared)) = defaults.event.as_ref().map(plain) {
+        // Several events have names of their own.
+        let has_events = event.contains_key("events");
+        for (key, value) in shared.into_iter().filter(|(key, _)| !(has_events && key == "event")) {
+            event.entry(key).or_insert(value);
+        }
+    }
+    if let Some(consent) = consent.or(defaults.consent.as_ref()) {
+        event.entry("consent").or_insert_with(|| plain(consent));
+    }
+    body
+}
+
+fn build_hit(request: &RequestRule, received: Timestamp, body: Vec<u8>) -> Result<Hit, String> {
     let mut headers = HeaderMap::new();
     let cookies: Vec<_> = request.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let cookies = (!cookies.is_empty()).then(|| ("cookie".to_owned(), cookies.join("; ")));
@@ -164,13 +195,8 @@ fn build_hit(request: &RequestRule, received: Timestamp, body: Map<String, Value
         headers,
         address: Some(request.address.unwrap_or(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7)))),
         host: request.host.as_deref().unwrap_or("tags.example.com").into(),
-        body: serde_json::to_vec(&body).map_err(|error| error.to_string())?.into(),
+        body: body.into(),
     })
-}
-
-fn parse_time(text: &Placed<String>) -> Result<Timestamp, String> {
-    let time = text.value.parse::<jiff::Timestamp>().map_err(|error| format!("now: {error}"))?;
-    Ok(Timestamp(time.as_millisecond()))
 }
 
 /// A difference as a diagnostic, for the renderers.

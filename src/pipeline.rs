@@ -189,6 +189,9 @@ fn set_cookie(cookie: &SetCookie, given: &Given, decided: &mut Decided) -> Cooki
     let page = given.event.text("page_location").and_then(|address| url::Url::parse(address).ok());
     let refused = match cookie.header(&given.hit.host, page.as_ref().and_then(url::Url::host_str)) {
         Ok(header) => {
+            // One header a name (RFC 6265, section 4.1.1): what was asked for last, counts.
+            let names_it = |other: &String| other.split_once('=').is_some_and(|(name, _)| *name == *cookie.name);
+            decided.cookies.retain(|other| !names_it(other));
             decided.cookies.push(header);
             None
         }

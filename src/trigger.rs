@@ -38,9 +38,9 @@ pub enum EventMatch {
 #[derive(Debug)]
 pub enum Condition {
     Test(Test),
-    /// At least one must hold.
+    /// At least one must hold; never empty.
     Any(Vec<Condition>),
-    /// All must hold.
+    /// All must hold; never empty.
     All(Vec<Condition>),
 }
 
@@ -92,7 +92,14 @@ pub enum Operator {
 #[derive(Debug)]
 pub struct Operand {
     pub text: Needle,
-    pub number: Option<f64>,
+    pub number: Option<Number>,
+}
+
+/// A number to be equal to. Whole ones are kept exactly: ids have more digits than a float tells apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Number {
+    Whole(i128),
+    Fraction(f64),
 }
 
 #[derive(Debug)]
@@ -129,7 +136,7 @@ impl Trigger {
         }
         match self.conditions.iter().find_map(|condition| condition.failure(moment)) {
             None => TriggerVerdict::Matched,
-            Some((test, found)) => TriggerVerdict::Failed { condition: test.text.clone(), found },
+            Some((condition, found)) => TriggerVerdict::Failed { condition: condition.into(), found },
         }
     }
 }
@@ -145,18 +152,17 @@ impl EventMatch {
 }
 
 impl Condition {
-    /// The test that made this condition fail, with the value it found; `None` if it holds.
-    fn failure(&self, moment: &Moment<'_>) -> Option<(&Test, Found)> {
+    /// What this condition wanted, as the rules wrote it, and the value that made it fail; `None` if it holds.
+    fn failure(&self, moment: &Moment<'_>) -> Option<(Cow<'_, str>, Found)> {
         match self {
-            Self::Test(test) => test.failure(moment).map(|found| (test, found)),
+            Self::Test(test) => test.failure(moment).map(|found| (Cow::Borrowed(&*test.text), found)),
             Self::All(conditions) => conditions.iter().find_map(|condition| condition.failure(moment)),
             Self::Any(conditions) => {
-                let mut first = None;
-                for condition in conditions {
-                    let failure = condition.failure(moment)?;
-                    first.get_or_insert(failure);
-                }
-                first
+                let failures = conditions.iter().map(|condition| condition.failure(moment));
+                let failures: Vec<_> = failures.collect::<Option<_>>()?;
+                let wanted: Vec<_> = failures.iter().map(|(wanted, _)| &**wanted).collect();
+                let wanted = Cow::Owned(format!("any of ({})", wanted.join("; ")));
+                failures.into_iter().next().map(|(_, found)| (wanted, found))
             }
         }
     }
@@ -206,10 +212,24 @@ impl Operator {
     }
 }
 
+impl Number {
+    /// Reads `10`, `10.0` and `1e1` alike, spaces around them forgiven; `None` if it is not a finite number.
+    pub fn parse(text: &str) -> Option<Self> {
+        /// Below this every whole float fits.
+        const LIMIT: f64 = 1e38;
+        if let Ok(whole) = text.trim().parse() {
+            return Some(Self::Whole(whole));
+        }
+        let float = number(text)?;
+        let is_whole = float.fract() == 0.0 && float.abs() < LIMIT;
+        Some(if is_whole { Self::Whole(float as i128) } else { Self::Fraction(float) })
+    }
+}
+
 impl Operand {
     fn equals(&self, text: &str) -> bool {
         match self.number {
-            Some(wanted) => number(text) == Some(wanted),
+            Some(wanted) => Number::parse(text) == Some(wanted),
             None => self.text.within(text, |text, needle| text == needle),
         }
     }

@@ -158,12 +158,32 @@ impl RegexTable {
         let Some((row, text)) = found else {
             return self.default.as_ref().map(|default| moment.fill(default).into_owned());
         };
-        let output = moment.fill(&row.output);
-        match (row.replace, output.as_str()) {
+        match (row.replace, row.output.replacement(moment)) {
             (Replace::CaptureGroups, Some(replacement)) => {
-                Some(Value::from(row.pattern.replace(&text, replacement).into_owned()))
+                Some(Value::from(row.pattern.replace(&text, &*replacement).into_owned()))
             }
-            _ => Some(output.into_owned()),
+            _ => Some(moment.fill(&row.output).into_owned()),
+        }
+    }
+}
+
+impl ValueTemplate {
+    /// This output as a replacement: `$` means a capture group where the rules wrote it, and itself in the value of a
+    /// variable. `None` if the output is no text.
+    fn replacement<'t>(&'t self, moment: &'t Moment<'_>) -> Option<Cow<'t, str>> {
+        let literal =
+            |index: &VariableIndex| event::to_text(moment.variable(*index)).map(|text| text.replace('$', "$$"));
+        match self {
+            Self::Fixed(value) => value.as_str().map(Cow::Borrowed),
+            Self::Variable(index) if moment.variable(*index).is_string() => literal(index).map(Cow::Owned),
+            Self::Variable(_) => None,
+            Self::Text(pieces) => {
+                let text = pieces.iter().map(|piece| match piece {
+                    Piece::Text(text) => Cow::Borrowed(&**text),
+                    Piece::Variable(index) => Cow::Owned(literal(index).unwrap_or_default()),
+                });
+                Some(Cow::Owned(text.collect()))
+            }
         }
     }
 }

@@ -8,23 +8,46 @@ use super::{
 };
 use crate::{
     call::Call,
+    container::{
+        Container,
+        diagnostic::{did_you_mean, quoted},
+    },
     pipeline::{Decided, Processed},
-    trace::{TagTrace, TagVerdict},
+    trace::{Note, TagTrace, TagVerdict},
 };
 
+const NO_TRIGGER_LOOKED: &str = "none of its triggers looks at this event";
+
 /// What differs, one line each.
-pub fn differences(expect: &Expect, processed: &Processed) -> Vec<String> {
+pub fn differences(expect: &Expect, processed: &Processed, container: &Container) -> Vec<String> {
     let mut lines = Vec::new();
     match (&processed.result, &expect.refused) {
-        (Ok(decided), None) => decided_differences(expect, decided, processed, &mut lines),
-        (Err(bad), Some(field)) if *bad.field == **field => {}
-        (Err(bad), Some(field)) => lines.push(format!("expected the field {field:?} to be refused, but it was {bad}")),
-        (Err(bad), None) => lines.push(format!("the hit was refused: {bad}")),
-        (Ok(_), Some(field)) => {
-            lines.push(format!("expected the hit to be refused for {field:?}, but it was accepted"))
+        (Ok(decided), None) => {
+            unknown_tags(expect, container, &mut lines);
+            decided_differences(expect, decided, processed, &mut lines);
         }
+        (Err(bad), Some(field)) if *bad.field != **field => {
+            lines.push(format!("refused: expected the field {field:?}, but it was {bad}"));
+        }
+        (Err(bad), Some(_)) => {
+            if let Some(words) = expect.refused_because.as_ref().filter(|words| !bad.message.contains(words.as_str())) {
+                lines.push(format!("refused_because: expected words {words:?}, found {:?}", bad.message));
+            }
+        }
+        (Err(bad), None) => lines.push(format!("the hit was refused: {bad}")),
+        (Ok(_), Some(field)) => lines.push(format!("refused: expected for {field:?}, but the hit was accepted")),
     }
     lines
+}
+
+/// A tag that the container does not have never fires, so that expecting just that would prove nothing.
+fn unknown_tags(expect: &Expect, container: &Container, lines: &mut Vec<String>) {
+    let named = expect.fired.iter().flatten().chain(expect.not_fired.keys()).chain(expect.notes.keys());
+    let known = || container.tags.iter().map(|tag| &*tag.name);
+    for name in named.filter(|name| !known().any(|known| known == name.as_str())) {
+        let meant = did_you_mean(name, known()).map_or(String::new(), |meant| format!("; {meant}"));
+        lines.push(format!("there is no tag {}{meant}", quoted(name)));
+    }
 }
 
 fn decided_differences(expect: &Expect, decided: &Decided, processed: &Processed, lines: &mut Vec<String>) {
@@ -44,12 +67,12 @@ fn decided_differences(expect: &Expect, decided: &Decided, processed: &Processed
         lines.push(format!("cookies: expected {expected:?}, found {:?}", decided.cookies));
     }
     for (tag, words) in &expect.notes {
-        let mut found =
-            tags.iter().filter(|trace| *trace.tag == **tag).flat_map(|trace| &trace.notes).map(ToString::to_string);
-        let found: Vec<String> = found.by_ref().collect();
-        for words in words.as_slice().iter().filter(|words| !found.iter().any(|note| note.contains(*words))) {
-            lines.push(format!("notes of {tag:?}: none says {words:?}; found {found:?}"));
-        }
+        let found = tags.iter().filter(|trace| *trace.tag == **tag).flat_map(|trace| &trace.notes);
+        notes(&format!("notes of {tag:?}"), words.as_slice(), found, lines);
+    }
+    if let Some(words) = &expect.event_notes {
+        let found = processed.trace.events.iter().flat_map(|event| &event.notes);
+        notes("event_notes", words.as_slice(), found, lines);
     }
     if let Some(expected) = &expect.held {
         let found = decided.held.iter().map(|held| {
@@ -62,27 +85,41 @@ fn decided_differences(expect: &Expect, decided: &Decided, processed: &Processed
     }
 }
 
+fn notes<'n>(place: &str, expected: &[String], found: impl Iterator<Item = &'n Note>, lines: &mut Vec<String>) {
+    let found: Vec<String> = found.map(ToString::to_string).collect();
+    if expected.is_empty() && !found.is_empty() {
+        lines.push(format!("{place}: expected none, found {found:?}"));
+    }
+    for words in expected.iter().filter(|words| !found.iter().any(|note| note.contains(*words))) {
+        lines.push(format!("{place}: none says {words:?}; found {found:?}"));
+    }
+}
+
 fn fired(expected: &[String], tags: &[&TagTrace], lines: &mut Vec<String>) {
     let ran = |tag: &&&TagTrace| matches!(tag.verdict, TagVerdict::Ran { .. });
     let found: Vec<&str> = tags.iter().filter(ran).map(|tag| &*tag.tag).collect();
     for missing in expected.iter().filter(|tag| !found.contains(&tag.as_str())) {
         let why = tags.iter().find(|tag| *tag.tag == **missing).map(|tag| tag.verdict.to_string());
-        let why = why.unwrap_or_else(|| "none of its triggers looks at this event".to_owned());
-        lines.push(format!("fired: expected {missing:?}, but it was {why}"));
+        let why = why.unwrap_or_else(|| NO_TRIGGER_LOOKED.to_owned());
+        lines.push(format!("fired: expected {missing:?}, but: {why}"));
     }
     for surplus in found.iter().filter(|tag| !expected.iter().any(|expected| expected == *tag)) {
         lines.push(format!("fired: {surplus:?} ran, which was not expected"));
     }
 }
 
+/// A hit may hold several events: the tag must not have run for any of them, and the words stand in one of the reasons.
 fn not_fired(tag: &str, words: &str, tags: &[&TagTrace], lines: &mut Vec<String>) {
-    let verdict = match tags.iter().find(|trace| *trace.tag == *tag).map(|trace| &trace.verdict) {
-        Some(TagVerdict::Ran { .. }) => return lines.push(format!("not_fired: {tag:?} ran")),
-        Some(verdict) => verdict.to_string(),
-        None => "none of its triggers looks at this event".to_owned(),
-    };
-    if !verdict.contains(words) {
-        lines.push(format!("not_fired: {tag:?}: expected words {words:?}, found {verdict:?}"));
+    let verdicts: Vec<_> = tags.iter().filter(|trace| *trace.tag == *tag).map(|trace| &trace.verdict).collect();
+    if verdicts.iter().any(|verdict| matches!(verdict, TagVerdict::Ran { .. })) {
+        return lines.push(format!("not_fired: {tag:?} ran"));
+    }
+    let mut reasons: Vec<_> = verdicts.iter().map(ToString::to_string).collect();
+    if reasons.is_empty() {
+        reasons.push(NO_TRIGGER_LOOKED.to_owned());
+    }
+    if !reasons.iter().any(|reason| reason.contains(words)) {
+        lines.push(format!("not_fired: {tag:?}: expected words {words:?}, found {:?}", reasons.join("; ")));
     }
 }
 

@@ -4,9 +4,15 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use serde::Deserialize;
 
-use crate::container::yaml::{Node, OneOrMany, Placed, PlacedMap};
+use crate::{
+    container::{
+        diagnostic::quoted,
+        yaml::{Node, OneOrMany, Placed, PlacedMap},
+    },
+    time::Timestamp,
+};
 
-/// A file of test cases.
+/// A file of test cases, before the cases themselves are read.
 #[derive(Debug, Deserialize)]
 pub struct FileRule {
     /// Rules that the cases run in, in place of the container's own; for the test of a template.
@@ -15,14 +21,14 @@ pub struct FileRule {
     #[serde(default)]
     pub defaults: Defaults,
     /// The cases by name; a name says what should happen.
-    pub cases: PlacedMap<CaseRule>,
+    pub cases: PlacedMap<Node>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Defaults {
     /// The server's clock, such as `2026-11-23T12:00:00Z`.
-    pub now: Option<Placed<String>>,
+    pub now: Option<Now>,
     /// Environment variables that the container reads.
     pub environment: BTreeMap<String, String>,
     pub request: RequestRule,
@@ -34,16 +40,34 @@ pub struct Defaults {
 /// One case.
 #[derive(Debug, Deserialize)]
 pub struct CaseRule {
-    pub now: Option<Placed<String>>,
+    pub now: Option<Now>,
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
     #[serde(default)]
     pub request: RequestRule,
     /// The body of `POST /hit`: one event, or `events`.
-    pub event: Node,
+    pub event: Option<Node>,
+    /// The body as raw text, in place of `event`; it is sent as it stands, without the defaults.
+    pub body: Option<Placed<String>>,
     /// Short for `consent` in the event.
-    pub consent: Option<Node>,
+    pub consent: Option<Placed<Node>>,
     pub expect: Expect,
+}
+
+/// An instant as people write it, such as `2026-11-23T12:00:00Z`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Now(pub Timestamp);
+
+impl TryFrom<String> for Now {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.parse::<jiff::Timestamp>() {
+            Ok(instant) => Ok(Self(Timestamp(instant.as_millisecond()))),
+            Err(_) => Err(format!("{} is no time in UTC, such as 2026-11-23T12:00:00Z", quoted(&text))),
+        }
+    }
 }
 
 /// What the browser sends beside the event.
@@ -83,12 +107,29 @@ pub struct Expect {
     pub calls: Option<Vec<ExpectedCall>>,
     /// The `Set-Cookie` headers, all of them, in order.
     pub cookies: Option<Vec<String>>,
-    /// Words that stand among the notes of a tag.
+    /// For a tag, words that stand among its notes; an empty list means that it has none.
     pub notes: BTreeMap<String, OneOrMany<String>>,
+    /// Words that stand among what the client noted of an event; an empty list means that there is nothing.
+    pub event_notes: Option<OneOrMany<String>>,
     /// The events that are held, by event id, and the types they need.
     pub held: Option<BTreeMap<String, Vec<String>>>,
-    /// The field for which the hit is refused.
+    /// The field for which the hit is refused; empty for the body as a whole.
     pub refused: Option<String>,
+    /// With `refused`, words of the reason.
+    pub refused_because: Option<String>,
+}
+
+impl Expect {
+    /// Whether something is expected of a hit that is accepted.
+    pub fn is_of_accepted(&self) -> bool {
+        self.fired.is_some()
+            || !self.not_fired.is_empty()
+            || self.calls.is_some()
+            || self.cookies.is_some()
+            || !self.notes.is_empty()
+            || self.event_notes.is_some()
+            || self.held.is_some()
+    }
 }
 
 #[derive(Debug, Deserialize)]

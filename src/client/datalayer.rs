@@ -1,7 +1,7 @@
 //! The `dataLayer` client: `POST /hit`, our own JSON. One event `{"event": "purchase", …}`, or several in
 //! `{"events": […], …}` whose other keys all of them share. Keys are normalised to their GA4 names.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::{BadHit, MAX_DEPTH, MAX_EVENTS, Read};
 use crate::{
     consent::{Choice, ConsentStatus, ConsentType, Signals, Statement},
-    event::{Event, EventId, IdOrigin},
+    container::diagnostic::quoted,
+    event::{Event, EventId, IdOrigin, to_text},
     hit::Hit,
     time::Timestamp,
     trace::Note,
@@ -21,7 +22,13 @@ const MAX_ID_CHARACTERS: usize = 256;
 const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Keys that only a server with a write key may supply; a page's browser states them by itself.
-const BROWSERS_OWN: [&str; 4] = ["ip_override", "user_agent", "cookies", "ip"];
+const BROWSERS_OWN: [&str; 5] = ["ip_override", "user_agent", "cookies", "common_cookie", "ip"];
+
+/// How much all events together may take over from their envelope, by [`weight`]: each gets a copy of its own, which
+/// must not make a large hit out of a small body.
+const MAX_SHARED: usize = 4_000_000;
+
+const CONSENT_SHAPE: &str = "must map Consent Mode types to \"granted\" or \"denied\"";
 
 /// Names that sites use for a key, and its GA4 name.
 const ALIASES: [(&str, &str); 9] = [
@@ -49,22 +56,27 @@ const USER_ALIASES: [(&str, &str); 6] = [
 pub fn read(hit: &Hit, new_id: &dyn Fn() -> Uuid) -> Result<Vec<Read>, BadHit> {
     let body: Value = serde_json::from_slice(&hit.body).map_err(|error| syntax_error(&error))?;
     if is_deeper_than(&body, MAX_DEPTH) {
-        return Err(BadHit::new("", format!("the JSON is nested deeper than {MAX_DEPTH} levels")));
+        return Err(too_deep());
     }
     let Value::Object(mut envelope) = body else {
         return Err(BadHit::new("", "the body must be a JSON object with \"event\" or \"events\""));
     };
-    let Some(events) = envelope.remove("events") else {
-        return Ok(vec![read_event(envelope, "", hit, new_id)?]);
+    let events = match envelope.remove("events") {
+        None | Some(Value::Null) => return Ok(vec![read_event(envelope, "", hit, new_id)?]),
+        Some(Value::Array(events)) => events,
+        Some(_) => return Err(BadHit::new("events", "must be a list of events")),
     };
-    if envelope.contains_key("event") {
+    if envelope.remove("event").is_some_and(|name| !name.is_null()) {
         return Err(BadHit::new("event", "a hit has either \"event\" or \"events\", not both"));
     }
-    let Value::Array(events) = events else {
-        return Err(BadHit::new("events", "must be a list of events"));
-    };
     if events.is_empty() || events.len() > MAX_EVENTS {
         return Err(BadHit::new("events", format!("must hold 1 to {MAX_EVENTS} events, but holds {}", events.len())));
+    }
+    if envelope.values().map(weight).sum::<usize>().saturating_mul(events.len()) > MAX_SHARED {
+        return Err(BadHit::new("", "what the events share is too large for so many of them"));
+    }
+    if envelope.get("consent").is_some_and(|consent| !consent.is_object() && !consent.is_null()) {
+        return Err(BadHit::new("consent", CONSENT_SHAPE));
     }
     let events = events.into_iter().enumerate().map(|(position, event)| {
         let place = format!("events[{position}]");
@@ -77,13 +89,15 @@ pub fn read(hit: &Hit, new_id: &dyn Fn() -> Uuid) -> Result<Vec<Read>, BadHit> {
     events.collect()
 }
 
-/// Gives an event the envelope's keys that it lacks; its own consent lies over the envelope's, type by type.
+/// Gives an event the envelope's keys that it lacks; its own consent lies over the envelope's, type by type. A null is
+/// no consent, but any other key that is null takes the envelope's value away.
 fn share(envelope: &Map<String, Value>, event: &mut Map<String, Value>) {
     for (key, shared) in envelope {
         match (event.get_mut(key), shared) {
             (None, _) => {
                 event.insert(key.clone(), shared.clone());
             }
+            (Some(own @ Value::Null), _) if key == "consent" => *own = shared.clone(),
             (Some(Value::Object(own)), Value::Object(shared)) if key == "consent" => {
                 for (kind, status) in shared {
                     own.entry(kind).or_insert_with(|| status.clone());
@@ -94,17 +108,28 @@ fn share(envelope: &Map<String, Value>, event: &mut Map<String, Value>) {
     }
 }
 
+/// About how many bytes a copy of a value takes.
+fn weight(value: &Value) -> usize {
+    const NODE: usize = 32;
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => NODE,
+        Value::String(text) => NODE + text.len(),
+        Value::Array(items) => NODE + items.iter().map(weight).sum::<usize>(),
+        Value::Object(map) => NODE + map.iter().map(|(key, value)| NODE + key.len() + weight(value)).sum::<usize>(),
+    }
+}
+
 fn read_event(mut data: Map<String, Value>, place: &str, hit: &Hit, new_id: &dyn Fn() -> Uuid) -> Result<Read, BadHit> {
     let at = |field: &str| if place.is_empty() { field.to_owned() } else { format!("{place}.{field}") };
     let mut notes = Vec::new();
     normalise(&mut data, &mut notes);
     let name = match data.remove("event") {
         Some(Value::String(name)) if !name.is_empty() && name.chars().count() <= MAX_NAME_CHARACTERS => name,
+        None | Some(Value::Null) => return Err(BadHit::new(at("event"), "is missing: it names the event")),
         Some(_) => {
             let message = format!("must be a text of 1 to {MAX_NAME_CHARACTERS} characters");
             return Err(BadHit::new(at("event"), message));
         }
-        None => return Err(BadHit::new(at("event"), "is missing: it names the event")),
     };
     let signals = signals(&mut data, &at, &mut notes)?;
     let time = event_time(&mut data, &at, hit.received)?;
@@ -118,7 +143,7 @@ fn normalise(data: &mut Map<String, Value>, notes: &mut Vec<Note>) {
         let lifted = std::mem::take(ecommerce);
         data.remove("ecommerce");
         for (key, value) in lifted {
-            data.entry(key).or_insert(value);
+            put(data, &key, value);
         }
     }
     rename(data, &ALIASES);
@@ -136,8 +161,16 @@ fn normalise(data: &mut Map<String, Value>, notes: &mut Vec<Note>) {
 fn rename(map: &mut Map<String, Value>, names: &[(&str, &str)]) {
     for (alias, name) in names {
         if let Some(value) = map.remove(*alias) {
-            map.entry(*name).or_insert(value);
+            put(map, name, value);
         }
+    }
+}
+
+/// Sets a key that is absent or null.
+fn put(map: &mut Map<String, Value>, key: &str, value: Value) {
+    let own = map.entry(key).or_insert(Value::Null);
+    if own.is_null() {
+        *own = value;
     }
 }
 
@@ -147,22 +180,26 @@ fn signals(
     notes: &mut Vec<Note>,
 ) -> Result<Signals, BadHit> {
     let mut hit = Statement::default();
-    match data.remove("consent") {
-        None | Some(Value::Null) => {}
-        Some(Value::Object(stated)) => {
-            for (kind, status) in stated {
-                let Some(known) = ConsentType::from_name(&kind) else {
-                    let text = format!("{kind:?} is no Consent Mode type; ignored");
-                    notes.push(Note { field: "consent".into(), text: text.into() });
-                    continue;
-                };
-                let Some(status) = status.as_str().and_then(ConsentStatus::from_word) else {
-                    return Err(BadHit::new(at(&format!("consent.{kind}")), "must be \"granted\" or \"denied\""));
-                };
-                hit.set(known, status);
-            }
-        }
-        Some(_) => return Err(BadHit::new(at("consent"), "must map Consent Mode types to \"granted\" or \"denied\"")),
+    let stated = match data.remove("consent") {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(stated)) => stated,
+        Some(_) => return Err(BadHit::new(at("consent"), CONSENT_SHAPE)),
+    };
+    let mut unknown = Vec::new();
+    for (kind, status) in &stated {
+        let Some(known) = ConsentType::from_name(kind) else {
+            unknown.push(kind);
+            continue;
+        };
+        let Some(status) = status.as_str().and_then(ConsentStatus::from_word) else {
+            return Err(BadHit::new(at(&format!("consent.{kind}")), "must be \"granted\" or \"denied\""));
+        };
+        hit.set(known, status);
+    }
+    if let [first, others @ ..] = unknown.as_slice() {
+        let others = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+        let text = format!("{}{others}: no Consent Mode type, ignored", quoted(first));
+        notes.push(Note { field: "consent".into(), text: text.into() });
     }
     let choice = match data.remove("consent_answered") {
         Some(Value::Bool(true)) => Choice::Made,
@@ -197,28 +234,39 @@ fn event_id(
     at: &impl Fn(&str) -> String,
     new_id: &dyn Fn() -> Uuid,
 ) -> Result<EventId, BadHit> {
-    let bad = || BadHit::new(at("event_id"), format!("must be a text of 1 to {MAX_ID_CHARACTERS} characters"));
-    let stated = match data.remove("event_id") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(text)) => Some(text),
-        Some(Value::Number(number)) => Some(number.to_string()),
-        Some(_) => return Err(bad()),
-    };
-    if let Some(text) = stated {
-        if text.is_empty() || text.chars().count() > MAX_ID_CHARACTERS {
-            return Err(bad());
+    match data.remove("event_id") {
+        None | Some(Value::Null) => {}
+        Some(stated) => {
+            let text = scalar_text(&stated).filter(|text| is_id(text));
+            let bad = || BadHit::new(at("event_id"), format!("must be a text of 1 to {MAX_ID_CHARACTERS} characters"));
+            return Ok(EventId { text: text.ok_or_else(bad)?.into(), origin: IdOrigin::Site });
         }
-        return Ok(EventId { text: text.into(), origin: IdOrigin::Site });
     }
-    let order = data.get("transaction_id").and_then(crate::event::to_text);
-    match order.filter(|order| !order.trim().is_empty() && order.chars().count() <= MAX_ID_CHARACTERS) {
+    match data.get("transaction_id").and_then(scalar_text).filter(|order| is_id(order)) {
         Some(order) => Ok(EventId { text: order.trim().into(), origin: IdOrigin::Transaction }),
         None => Ok(EventId { text: new_id().to_string().into(), origin: IdOrigin::Generated }),
     }
 }
 
+/// A text, or a number as people write it.
+fn scalar_text(value: &Value) -> Option<Cow<'_, str>> {
+    if value.is_string() || value.is_number() { to_text(value) } else { None }
+}
+
+fn is_id(text: &str) -> bool {
+    !text.trim().is_empty() && text.chars().count() <= MAX_ID_CHARACTERS
+}
+
 fn syntax_error(error: &serde_json::Error) -> BadHit {
+    // The parser's own limit on depth has no category by which to know it.
+    if error.to_string().starts_with("recursion limit exceeded") {
+        return too_deep();
+    }
     BadHit::new("", format!("the body is not JSON: {error}"))
+}
+
+fn too_deep() -> BadHit {
+    BadHit::new("", format!("the JSON is nested deeper than {MAX_DEPTH} levels"))
 }
 
 fn is_deeper_than(value: &Value, levels: usize) -> bool {

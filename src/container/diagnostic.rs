@@ -155,7 +155,8 @@ impl PartialOrd for Diagnostic {
 
 /// Everything found so far: sorted by file and line, each problem once.
 ///
-/// The same problem is met more than once when YAML aliases repeat a node; it is kept and counted once.
+/// The same problem is met more than once when YAML aliases repeat a node, also under other owners; it is kept and
+/// counted once.
 #[derive(Debug, Default)]
 pub struct Diagnostics {
     kept: BTreeSet<Diagnostic>,
@@ -168,7 +169,7 @@ pub struct Diagnostics {
 
 impl Diagnostics {
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if self.kept.contains(&diagnostic) {
+        if self.holds(&diagnostic) {
             return;
         }
         match diagnostic.severity {
@@ -181,6 +182,19 @@ impl Diagnostics {
         } else {
             self.omitted += 1;
             self.rest = Some(Diagnostic::note("more-problems", format!("{} more are not shown", self.omitted)));
+        }
+    }
+
+    /// Whether the same is said of the same place already, be it of another owner.
+    fn holds(&self, diagnostic: &Diagnostic) -> bool {
+        let same = |kept: &Diagnostic| {
+            kept.place == diagnostic.place && kept.code == diagnostic.code && kept.message == diagnostic.message
+        };
+        // Without an owner it sorts before all of its kind.
+        let first = Diagnostic { owner: None, found: None, help: None, ..diagnostic.clone() };
+        match diagnostic.place {
+            Some(_) => self.kept.range(first..).next().is_some_and(same),
+            None => self.kept.contains(diagnostic),
         }
     }
 

@@ -5,7 +5,7 @@
 //! compiled by the part of its name below.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -63,14 +63,38 @@ pub(super) struct Item<T> {
     pub name: Arc<str>,
     pub place: Place,
     pub rule: T,
+    pub reading: Reading,
+}
+
+/// How well an item could be read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    Sound,
+    /// Something of it is wrong, and has been told: what seems to be absent may be there under another name.
+    Flawed,
+}
+
+/// The items of one kind, of every rules file.
+pub(super) struct Items<T> {
+    pub read: Vec<Item<T>>,
+    unread: Unread,
+}
+
+/// What could not be read, and has been told: references to it are not errors as well.
+#[derive(Clone)]
+enum Unread {
+    /// Items of these names.
+    Names(HashSet<Arc<str>>),
+    /// A whole file or section.
+    Anything,
 }
 
 /// Every item of every rules file, before any of them is compiled.
 #[derive(Default)]
 struct Rules {
-    variables: Vec<Item<VariableRule>>,
-    triggers: Vec<Item<TriggerRule>>,
-    tags: Vec<Item<TagRule>>,
+    variables: Items<VariableRule>,
+    triggers: Items<TriggerRule>,
+    tags: Items<TagRule>,
     consent: Vec<ConsentRule>,
     settings: Vec<SettingsRule>,
 }
@@ -79,6 +103,7 @@ struct Rules {
 pub(super) struct Names {
     kind: &'static str,
     index: HashMap<Arc<str>, usize>,
+    unread: Unread,
 }
 
 /// Reads and compiles a container.
@@ -92,11 +117,14 @@ pub fn load(files: &Sources, options: LoadOptions<'_>) -> Loaded {
         rules.read(path, root, &mut diagnostics);
     }
     for (path, bytes) in files.iter().filter(|(path, _)| options.inline.is_none() && is_rules_file(path)) {
-        if let Some(root) = yaml::parse(path, bytes, &mut diagnostics) {
-            rules.read(path, &root, &mut diagnostics);
+        let errors_before = diagnostics.errors();
+        match yaml::parse(path, bytes, &mut diagnostics) {
+            Some(root) => rules.read(path, &root, &mut diagnostics),
+            None if diagnostics.errors() > errors_before => rules.lack_anything(),
+            None => {}
         }
     }
-    let (templates, scripts) = templates::compile(&sources, options.seats, &mut diagnostics);
+    let (templates, scripts) = templates::compile(files, options.library, options.seats, &mut diagnostics);
     let (variables, variable_names) = variables::compile(rules.variables, &options, &mut diagnostics);
     let (triggers, trigger_names) = triggers::compile(rules.triggers, &variable_names, &mut diagnostics);
     let known = tags::Known { templates: &templates, triggers: &trigger_names, variables: &variable_names };
@@ -122,11 +150,40 @@ pub fn is_rules_file(path: &str) -> bool {
     name.is_some_and(|name| name.ends_with(".yaml") && !is_test_file(name))
 }
 
+impl<T> Default for Items<T> {
+    fn default() -> Self {
+        Self { read: Vec::new(), unread: Unread::Names(HashSet::new()) }
+    }
+}
+
+impl Unread {
+    fn add(&mut self, name: &str) {
+        if let Self::Names(names) = self {
+            names.insert(name.into());
+        }
+    }
+
+    fn may_hold(&self, name: &str) -> bool {
+        match self {
+            Self::Names(names) => names.contains(name),
+            Self::Anything => true,
+        }
+    }
+}
+
 impl Rules {
+    /// Notes that items of any name may stand in what could not be read.
+    fn lack_anything(&mut self) {
+        self.variables.unread = Unread::Anything;
+        self.triggers.unread = Unread::Anything;
+        self.tags.unread = Unread::Anything;
+    }
+
     fn read(&mut self, file: &Arc<str>, root: &Node, diagnostics: &mut Diagnostics) {
         let Value::Map(sections) = &root.value else {
             let problem = Diagnostic::error("bad-file", "a rules file must be a mapping").at(root.span.place(file));
             diagnostics.push(problem.found(root.describe()).help(format!("its keys are {}", SECTIONS.join(", "))));
+            self.lack_anything();
             return;
         };
         for (key, section) in sections {
@@ -141,6 +198,7 @@ impl Rules {
                     let problem = Diagnostic::error("unknown-key", message).at(key.span.place(file));
                     let keys = || format!("its keys are {}", SECTIONS.join(", "));
                     diagnostics.push(problem.help(did_you_mean(other, SECTIONS).unwrap_or_else(keys)));
+                    self.lack_anything();
                 }
             }
         }
@@ -160,7 +218,7 @@ fn read_one<T: for<'de> Deserialize<'de>>(
 
 /// Reads a section of named items; a name that another file gave already is an error.
 fn read_items<T: for<'de> Deserialize<'de>>(
-    items: &mut Vec<Item<T>>,
+    items: &mut Items<T>,
     kind: &str,
     file: &Arc<str>,
     section: &Node,
@@ -172,57 +230,83 @@ fn read_items<T: for<'de> Deserialize<'de>>(
         _ => {
             let message = format!("expected a mapping from names to {kind}s, found {}", section.describe());
             diagnostics.push(Diagnostic::error("wrong-type", message).at(section.span.place(file)));
+            items.unread = Unread::Anything;
             return;
         }
     };
     for (key, node) in entries {
         let owner = format!("{kind} {}", quoted(&key.name));
         let place = key.span.place(file);
-        if let Some(first) = items.iter().find(|item| *item.name == *key.name) {
+        if let Some(first) = items.read.iter().find(|item| *item.name == *key.name) {
             let problem = Diagnostic::error("duplicate-name", format!("there is another {owner}")).at(place);
             let first = format!("the first is at {}:{}", first.place.file, first.place.line);
             diagnostics.push(problem.of(owner).help(first));
             continue;
         }
-        if let Some(rule) = decode(node, &Context { file, owner: &owner, name: Some(&place) }, diagnostics) {
-            items.push(Item { name: (&*key.name).into(), place, rule });
+        let errors_before = diagnostics.errors();
+        match decode(node, &Context { file, owner: &owner, name: Some(&place) }, diagnostics) {
+            Some(rule) => {
+                let reading = if diagnostics.errors() > errors_before { Reading::Flawed } else { Reading::Sound };
+                items.read.push(Item { name: (&*key.name).into(), place, rule, reading });
+            }
+            None => items.unread.add(&key.name),
         }
     }
 }
 
 impl Names {
-    pub fn of<T>(kind: &'static str, items: &[Item<T>]) -> Self {
-        let index = items.iter().enumerate().map(|(position, item)| (Arc::clone(&item.name), position)).collect();
-        Self { kind, index }
+    pub fn of<T>(kind: &'static str, items: &Items<T>) -> Self {
+        let names = items.read.iter().enumerate();
+        let index = names.map(|(position, item)| (Arc::clone(&item.name), position)).collect();
+        Self { kind, index, unread: items.unread.clone() }
     }
 
     /// Where the item of this name stands; reports a name that nothing bears.
     pub fn find(&self, name: &str, place: &Place, owner: &str, diagnostics: &mut Diagnostics) -> Option<usize> {
         let found = self.index.get(name).copied();
-        if found.is_none() {
+        if found.is_none() && !self.unread.may_hold(name) {
             let message = format!("there is no {} {}", self.kind, quoted(name));
             let code = match self.kind {
                 "variable" => "unknown-variable",
                 _ => "unknown-trigger",
             };
-            let help = did_you_mean(name, self.index.keys().map(AsRef::as_ref));
-            diagnostics.push(Diagnostic::error(code, message).at(place.clone()).of(owner).help(help));
+            let problem = Diagnostic::error(code, message).at(place.clone()).of(owner);
+            diagnostics.push(problem.help(did_you_mean(name, self.all()).or_else(|| self.list())));
         }
         found
+    }
+
+    fn all(&self) -> impl Iterator<Item = &str> {
+        self.index.keys().map(AsRef::as_ref)
+    }
+
+    /// All names, if they are few.
+    fn list(&self) -> Option<String> {
+        const FEW: usize = 8;
+        let mut names: Vec<_> = self.all().map(quoted).collect();
+        names.sort_unstable();
+        match names.as_slice() {
+            [] => Some(format!("there are no {}s at all", self.kind)),
+            [single] => Some(format!("the only {} is {single}", self.kind)),
+            names if names.len() <= FEW => Some(format!("the {}s are {}", self.kind, names.join(", "))),
+            _ => None,
+        }
     }
 }
 
 fn consent_default(rules: &[ConsentRule], diagnostics: &mut Diagnostics) -> Statement {
     let mut statement = Statement::default();
+    let mut places = BTreeMap::new();
     for (name, status) in rules.iter().flat_map(|rule| &rule.defaults) {
         let Some(kind) = consent_type(name, "consent", diagnostics) else { continue };
         let status = match status {
             StatusRule::Granted => ConsentStatus::Granted,
             StatusRule::Denied => ConsentStatus::Denied,
         };
-        if statement.get(kind) != ConsentStatus::Unknown {
+        if let Some(first) = places.insert(kind, &name.place) {
             let message = format!("the default of {kind} is given twice");
-            diagnostics.push(Diagnostic::error("duplicate-name", message).at(name.place.clone()).of("consent"));
+            let problem = Diagnostic::error("duplicate-name", message).at(name.place.clone()).of("consent");
+            diagnostics.push(problem.help(format!("the first is at {}:{}", first.file, first.line)));
         }
         statement.set(kind, status);
     }
@@ -246,17 +330,19 @@ fn consent_type(name: &Placed<impl AsRef<str>>, owner: &str, diagnostics: &mut D
 fn settings(rules: &[SettingsRule], diagnostics: &mut Diagnostics) -> ContainerSettings {
     let mut settings = ContainerSettings::default();
     for origin in rules.iter().flat_map(|rule| &rule.origins) {
-        match url::Url::parse(origin).map(|url| url.origin()) {
-            Ok(parsed) if parsed.is_tuple() && parsed.ascii_serialization() == *origin.value => {
-                settings.origins.push(origin.value.clone());
-            }
-            _ => {
-                let message = format!("{} is no origin", quoted(origin));
-                let help = "an origin is a scheme, a host and perhaps a port, such as https://shop.example".to_owned();
-                let problem = Diagnostic::error("bad-origin", message).at(origin.place.clone());
-                diagnostics.push(problem.of("settings").help(help));
-            }
+        let parsed = url::Url::parse(origin).map(|url| url.origin());
+        let proper = parsed.ok().filter(url::Origin::is_tuple).map(|parsed| parsed.ascii_serialization());
+        if proper.as_deref() == Some(&origin.value) && !origin.contains('*') {
+            settings.origins.push(origin.value.clone());
+            continue;
         }
+        let help = match proper {
+            _ if origin.contains('*') => "there are no wildcards: name each origin".to_owned(),
+            Some(proper) => format!("write {proper}"),
+            None => "an origin is a scheme, a host and perhaps a port, such as https://shop.example".to_owned(),
+        };
+        let problem = Diagnostic::error("bad-origin", format!("{} is no origin", quoted(origin)));
+        diagnostics.push(problem.at(origin.place.clone()).of("settings").help(help));
     }
     settings
 }

@@ -202,6 +202,9 @@ pub struct FieldRule {
     /// For `choice`: the values it may have.
     #[serde(default)]
     pub options: Vec<Box<str>>,
+    /// For `map`: the keys it may have; any if left out.
+    #[serde(default)]
+    pub keys: Vec<Box<str>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

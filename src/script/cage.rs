@@ -168,6 +168,7 @@ pub fn explain(error: EvalAltResult) -> (String, Position) {
         EvalAltResult::ErrorTooManyOperations(position) => {
             (format!("the script took more than {MAX_OPERATIONS} operations"), position)
         }
+        EvalAltResult::ErrorRuntime(message, position) => (message.to_string(), position),
         EvalAltResult::ErrorStackOverflow(position) => {
             (format!("functions call each other more than {MAX_CALL_DEPTH} deep"), position)
         }

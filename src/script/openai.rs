@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, Map, Module};
+use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, Map, Module, NativeCallContext};
 use serde_json::Value;
 
 use super::{
@@ -22,6 +22,7 @@ use crate::{
         source_url::SourceUrl,
         user::{FieldSources, PhoneHash, User, UserField, UserOptions, Visitor},
     },
+    time::Timestamp,
 };
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
@@ -32,15 +33,41 @@ pub fn register(engine: &mut Engine) {
         .register_type_with_name::<Arc<Data>>("OpenAiData")
         .register_type_with_name::<Arc<User>>("OpenAiUser");
     let mut module = Module::new();
-    module.set_native_fn("event_type", event_type);
-    module.set_native_fn("standard_event", standard_event);
-    module.set_native_fn("data", data);
-    module.set_native_fn("user", user);
-    module.set_native_fn("source_url", source_url);
-    module.set_native_fn("oppref", find_oppref);
-    module.set_native_fn("new_oppref", new_oppref);
-    module.set_native_fn("conversion", conversion);
+    module.set_native_fn("event_type", |at: NativeCallContext, event: EventHandle, params: ParamsHandle| {
+        placed(&at, event_type(event, params))
+    });
+    module.set_native_fn("standard_event", |at: NativeCallContext, name: ImmutableString| {
+        placed(&at, standard_event(name))
+    });
+    module.set_native_fn(
+        "data",
+        |at: NativeCallContext, event_type: EventType, event: EventHandle, params: ParamsHandle| {
+            placed(&at, data(event_type, event, params))
+        },
+    );
+    module.set_native_fn(
+        "user",
+        |at: NativeCallContext, event: EventHandle, request: RequestHandle, params: ParamsHandle| {
+            placed(&at, user(event, request, params))
+        },
+    );
+    module.set_native_fn("source_url", |at: NativeCallContext, event: EventHandle| placed(&at, source_url(event)));
+    module.set_native_fn("oppref", |at: NativeCallContext, event: EventHandle, request: RequestHandle| {
+        placed(&at, find_oppref(event, request))
+    });
+    module.set_native_fn("new_oppref", |at: NativeCallContext, event: EventHandle| placed(&at, new_oppref(event)));
+    module.set_native_fn("conversion", |at: NativeCallContext, params: ParamsHandle, parts: Map| {
+        placed(&at, conversion(params, parts))
+    });
     engine.register_static_module("openai", module.into());
+}
+
+/// An error of a module's function, with the place in the script where it was called, which the engine leaves out.
+fn placed<T>(at: &NativeCallContext<'_>, result: Fallible<T>) -> Fallible<T> {
+    result.map_err(|mut error| {
+        error.set_position(at.call_position());
+        error
+    })
 }
 
 /// `openai::event_type(event, params)`: what the tag's field `event` makes of this event; `()` where `inherit` knows no
@@ -141,22 +168,19 @@ fn new_oppref(event: EventHandle) -> Fallible<Dynamic> {
 }
 
 /// `openai::conversion(params, #{ id, type, timestamp_ms, data, action_source, source_url, oppref, opt_out, user })`: a
-/// call that reports one event to the pixel of the tag.
+/// call that reports one event to the pixel of the tag. What the tag's `map` says of a part goes before it.
 fn conversion(params: ParamsHandle, mut parts: Map) -> Fallible<Returned> {
-    let id: ImmutableString = take(&mut parts, "id")?.ok_or("openai::conversion needs an id")?;
+    let overrides = Overrides::of(&params)?;
+    let mut notes = Notes::new();
+    let id = take_text(&mut parts, "id", overrides.source("event_id"))?.ok_or("openai::conversion needs an id")?;
     let event_type: EventType = take(&mut parts, "type")?.ok_or("openai::conversion needs a type")?;
     let data: Arc<Data> = take(&mut parts, "data")?.ok_or("openai::conversion needs data")?;
     let user: Option<Arc<User>> = take(&mut parts, "user")?;
-    let oppref: Option<ImmutableString> = take(&mut parts, "oppref")?;
+    let oppref = take_text(&mut parts, "oppref", overrides.source("oppref"))?;
     let opt_out: Option<bool> = take(&mut parts, "opt_out")?;
-    let time = timestamp(&to_json(&parts.remove("timestamp_ms").unwrap_or_default())?).map_err(fault)?;
-    let action_source: Option<ImmutableString> = take(&mut parts, "action_source")?;
-    let action_source = match action_source.as_deref() {
-        None => ActionSource::Web,
-        Some(name) => ActionSource::from_name(name).ok_or_else(|| format!("{name:?} is no action source"))?,
-    };
-    let mut notes = Notes::new();
-    let page: Option<ImmutableString> = take(&mut parts, "source_url")?;
+    let time = take_time(&mut parts, overrides.source("timestamp_ms"))?;
+    let action_source = take_action_source(&mut parts)?;
+    let page = take_text(&mut parts, "source_url", overrides.source("source_url"))?;
     let source_url = page.and_then(|page| SourceUrl::from_page(&page, &mut notes));
     if let Some(unknown) = parts.keys().next() {
         return Err(format!("openai::conversion knows no {unknown:?}").into());
@@ -179,6 +203,35 @@ fn conversion(params: ParamsHandle, mut parts: Map) -> Fallible<Returned> {
         event: CallEvent { id: id.as_str().into(), name: event_type.name().into(), time },
         body: body.map_err(fault)?.into(),
     }))
+}
+
+/// A part that is a text, or what the tag's `map` says in place of it.
+fn take_text(parts: &mut Map, name: &str, source: Source<'_>) -> Fallible<Option<ImmutableString>> {
+    let own: Option<ImmutableString> = take(parts, name)?;
+    match source {
+        Source::Event => Ok(own),
+        Source::Off | Source::Value(Value::Null) => Ok(None),
+        Source::Value(Value::String(text)) => Ok(Some(text.into())),
+        Source::Value(Value::Number(number)) => Ok(Some(number.to_string().into())),
+        Source::Value(_) => Err(format!("the field \"map\" has no text for {name:?}").into()),
+    }
+}
+
+fn take_time(parts: &mut Map, source: Source<'_>) -> Fallible<Timestamp> {
+    let own = parts.remove("timestamp_ms").unwrap_or_default();
+    match source {
+        Source::Event => timestamp(&to_json(&own)?),
+        Source::Value(value) => timestamp(value),
+        Source::Off => timestamp(&Value::Null),
+    }
+    .map_err(fault)
+}
+
+fn take_action_source(parts: &mut Map) -> Fallible<ActionSource> {
+    match take::<ImmutableString>(parts, "action_source")?.as_deref() {
+        None => Ok(ActionSource::Web),
+        Some(name) => ActionSource::from_name(name).ok_or_else(|| format!("{name:?} is no action source").into()),
+    }
 }
 
 fn account(params: &ParamsHandle) -> Fallible<Account> {
@@ -214,8 +267,28 @@ fn user_schema(params: &ParamsHandle) -> Fallible<UserSchema> {
 struct Overrides(Vec<(String, Value)>);
 
 impl Overrides {
+    /// The fields beside those of the user.
+    const FIELDS: [&str; 9] = [
+        "event_id",
+        "timestamp_ms",
+        "source_url",
+        "oppref",
+        "amount",
+        "amount_minor",
+        "currency",
+        "contents",
+        "plan_id",
+    ];
+
+    /// Fails on a field that there is not: whoever misspelt `user.email: off` must not go unheard.
     fn of(params: &ParamsHandle) -> Fallible<Self> {
-        let Some(map) = params.0.get("map").and_then(|map| map.read_lock::<Map>()) else { return Ok(Self(Vec::new())) };
+        let Some(map) = params.0.get("map").filter(|map| !map.is_unit()) else { return Ok(Self(Vec::new())) };
+        let map = map.read_lock::<Map>().ok_or("the field \"map\" must be a mapping")?;
+        let is_known =
+            |name: &str| Self::FIELDS.contains(&name) || UserField::ALL.into_iter().any(|field| field.path() == name);
+        if let Some(unknown) = map.keys().find(|name| !is_known(name)) {
+            return Err(format!("the field \"map\" takes no key {unknown:?}").into());
+        }
         let entries = map.iter().map(|(name, value)| Ok((name.to_string(), to_json(value)?)));
         Ok(Self(entries.collect::<Result<_, String>>()?))
     }

@@ -1,7 +1,7 @@
 //! From condition rules to conditions: one subject, one operator, or a group.
 
 use super::{
-    Names,
+    Names, Reading,
     values::{self, PatternOptions},
 };
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
         model::ConditionRule,
         yaml::{Placed, Scalar},
     },
-    trigger::{Case, Condition, Needle, Operand, Operator, Sense, Subject, Test},
+    trigger::{Case, Condition, Needle, Number, Operand, Operator, Sense, Subject, Test},
     variable::VariableIndex,
 };
 
@@ -20,15 +20,17 @@ const OPERATORS: &str = "equals, in, contains, starts_with, ends_with, matches, 
 pub(super) fn compile(
     rules: &[Placed<ConditionRule>],
     owner: &str,
+    reading: Reading,
     variables: &Names,
     diagnostics: &mut Diagnostics,
 ) -> Vec<Condition> {
-    rules.iter().filter_map(|rule| condition(rule, owner, variables, diagnostics)).collect()
+    rules.iter().filter_map(|rule| condition(rule, owner, reading, variables, diagnostics)).collect()
 }
 
 fn condition(
     rule: &Placed<ConditionRule>,
     owner: &str,
+    reading: Reading,
     variables: &Names,
     diagnostics: &mut Diagnostics,
 ) -> Option<Condition> {
@@ -42,8 +44,13 @@ fn condition(
         return None;
     }
     let group = match (&rule.any, &rule.all) {
-        (Some(any), None) => Some(Condition::Any(compile(any, owner, variables, diagnostics))),
-        (None, Some(all)) => Some(Condition::All(compile(all, owner, variables, diagnostics))),
+        (Some(items), None) | (None, Some(items)) if items.is_empty() => {
+            diagnostics
+                .push(problem("a group of conditions is empty", "add conditions to it, or delete it".to_owned()));
+            return None;
+        }
+        (Some(any), None) => Some(Condition::Any(compile(any, owner, reading, variables, diagnostics))),
+        (None, Some(all)) => Some(Condition::All(compile(all, owner, reading, variables, diagnostics))),
         (None, None) => None,
         (Some(_), Some(_)) => {
             diagnostics.push(problem("a condition has both any and all", "put one into the other".to_owned()));
@@ -52,24 +59,36 @@ fn condition(
     };
     let has_subject = rule.variable.is_some() || rule.event_data.is_some();
     if let Some(group) = group {
-        if has_subject || !operators.is_empty() || rule.not {
-            let help = "any and all stand alone; their items are conditions".to_owned();
+        if has_subject || !operators.is_empty() || rule.not || rule.ignore_case {
+            let help = "any and all stand alone; not and ignore_case go into their items".to_owned();
             diagnostics.push(problem("a group of conditions also holds a test", help));
         }
         return Some(group);
     }
-    if !has_subject || rule.variable.is_some() && rule.event_data.is_some() {
-        diagnostics
-            .push(problem("a condition needs one thing to test", "add variable: NAME, or event_data: PATH".to_owned()));
-    }
-    if operators.len() != 1 {
-        let message =
-            if operators.is_empty() { "a condition needs an operator" } else { "a condition has several operators" };
-        diagnostics
-            .push(problem(message, format!("write one of {OPERATORS}; several conditions are several list items")));
+    let is_flawed = reading == Reading::Flawed;
+    let fault = match (has_subject, operators.len()) {
+        (true, 0) | (false, 0 | 1) if is_flawed => return None,
+        (false, 0) => {
+            Some(("a condition is empty", format!("add event_data: PATH or variable: NAME, and one of {OPERATORS}")))
+        }
+        (true, 0) => Some(("a condition has no operator", format!("add one of {OPERATORS}"))),
+        (false, _) => Some(("a condition has nothing to test", "add event_data: PATH, or variable: NAME".to_owned())),
+        (true, 1) if rule.variable.is_some() && rule.event_data.is_some() => {
+            Some(("a condition has both event_data and variable", "keep one of them".to_owned()))
+        }
+        (true, 1) => None,
+        (true, _) => {
+            Some(("a condition has several operators", "make each a condition of its own; all must hold".to_owned()))
+        }
+    };
+    if let Some((message, help)) = fault {
+        diagnostics.push(problem(message, help));
         return None;
     }
     let (operator, words) = operators.pop()?;
+    if matches!(&operator, Operator::In(values) if values.is_empty()) {
+        diagnostics.push(problem("in has no values, so it never holds", "add values to it".to_owned()));
+    }
     let sense = if rule.not != (rule.defined == Some(false)) { Sense::IsNot } else { Sense::Is };
     let name = rule.variable.as_ref().or(rule.event_data.as_ref()).map_or("", |name| &name.value);
     let negation = if sense == Sense::IsNot { "not " } else { "" };
@@ -134,7 +153,7 @@ fn operators(rule: &ConditionRule, owner: &str, diagnostics: &mut Diagnostics) -
 
 fn operand(value: &Scalar, case: Case) -> Operand {
     let number = match value {
-        Scalar::Number(text) => text.parse().ok().filter(|number: &f64| number.is_finite()),
+        Scalar::Number(text) => Number::parse(text),
         Scalar::Bool(_) | Scalar::Text(_) => None,
     };
     Operand { text: needle(value, case), number }

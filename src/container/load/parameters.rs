@@ -28,7 +28,12 @@ pub(super) fn compile(
     for (name, _) in given {
         if known.fields.get(name).is_none() {
             let message = format!("template {} has no field {}", quoted(template), quoted(name));
-            let help = did_you_mean(name, known.fields.names().map(AsRef::as_ref));
+            let fields = || known.fields.names().map(AsRef::as_ref);
+            let list = || match fields().collect::<Vec<&str>>().as_slice() {
+                [] => "it has no fields".to_owned(),
+                fields => format!("its fields are {}", fields.join(", ")),
+            };
+            let help = did_you_mean(name, fields()).unwrap_or_else(list);
             diagnostics.push(Diagnostic::error("unknown-field", message).at(name.place.clone()).of(owner).help(help));
         }
     }
@@ -38,7 +43,7 @@ pub(super) fn compile(
             None if field.required => {
                 let message = format!("template {} needs the field {}", quoted(template), quoted(name));
                 let problem = Diagnostic::error("absent-field", message).at(tag.clone()).of(owner);
-                diagnostics.push(problem.help(format!("{name}: {}", field.description)));
+                diagnostics.push(problem.help(format!("add {name} to its parameters: {}", field.description)));
                 None
             }
             None => field.default.as_ref().map(|node| Parameter::Value(ValueTemplate::Fixed(values::plain(node)))),
@@ -57,30 +62,72 @@ fn checked(
     diagnostics: &mut Diagnostics,
 ) -> Option<Parameter> {
     let parameter = parameter(node, variables, at, diagnostics);
-    let wanted = match (field.kind, &parameter) {
+    let fits = match &parameter {
+        Parameter::Secret(_) => matches!(field.kind, FieldKind::Secret | FieldKind::Any),
         // What a variable gives is known only at a hit; the script looks again.
-        (_, Parameter::Value(ValueTemplate::Variable(_))) if field.kind != FieldKind::Secret => None,
-        (FieldKind::Any, _) | (FieldKind::Secret, Parameter::Secret(_)) | (FieldKind::List, Parameter::List(_)) => None,
-        (FieldKind::Map, Parameter::Map(_))
-        | (FieldKind::Text | FieldKind::Choice, Parameter::Value(ValueTemplate::Text(_))) => None,
-        (kind, Parameter::Value(ValueTemplate::Fixed(_))) => match (kind, &node.value) {
-            (FieldKind::Text, Value::Text(_) | Value::Number(_))
-            | (FieldKind::Number, Value::Number(_))
-            | (FieldKind::Boolean, Value::Bool(_)) => None,
-            (FieldKind::Choice, Value::Text(text)) if field.options.contains(text) => None,
-            _ => Some(wanted(field)),
-        },
-        _ => Some(wanted(field)),
+        Parameter::Value(ValueTemplate::Variable(_)) => field.kind != FieldKind::Secret,
+        Parameter::Value(ValueTemplate::Text(_)) => {
+            matches!(field.kind, FieldKind::Text | FieldKind::Choice | FieldKind::Any)
+        }
+        Parameter::Value(ValueTemplate::Fixed(_)) | Parameter::List(_) | Parameter::Map(_) => fits(field, node),
     };
-    let Some(wanted) = wanted else { return Some(parameter) };
-    let message = format!("the field {} takes {wanted}", quoted(name));
-    let meant = match &node.value {
-        Value::Text(text) => did_you_mean(text, field.options.iter().map(|option| &**option)),
-        _ => None,
-    };
+    if fits {
+        report_keys(name, node, field, at, diagnostics);
+        return Some(parameter);
+    }
+    let (message, help) = misfit(name, node, &parameter, field);
     let problem = Diagnostic::error("wrong-type", message).at(node.span.place(at.file)).of(at.owner);
-    diagnostics.push(problem.found(node.describe()).help(meant));
+    // Whatever was written in place of a secret is not repeated.
+    let problem = if field.kind == FieldKind::Secret { problem } else { problem.found(node.describe()) };
+    diagnostics.push(problem.help(help));
     None
+}
+
+/// What is wrong with a value, and what would be right.
+fn misfit(name: &str, node: &Node, parameter: &Parameter, field: &FieldRule) -> (String, Option<String>) {
+    let name = quoted(name);
+    let found = match parameter {
+        Parameter::Secret(_) => "a secret".to_owned(),
+        _ => node.describe(),
+    };
+    match (field.kind, &node.value) {
+        (FieldKind::Choice, Value::Text(text)) => {
+            let options = || field.options.iter().map(|option| &**option);
+            let list = || format!("its options are {}", options().collect::<Vec<_>>().join(", "));
+            let help = did_you_mean(text, options()).unwrap_or_else(list);
+            (format!("the field {name} has no option {}", quoted(text)), Some(help))
+        }
+        (FieldKind::Secret, _) => {
+            let help = "write { secret: NAME }; the value itself stays in the environment or in a file".to_owned();
+            (format!("the field {name} takes the name of a secret"), Some(help))
+        }
+        _ => (format!("the field {name} takes {}, not {found}", wanted(field)), None),
+    }
+}
+
+/// Whether a value without variables is what a field takes.
+pub(super) fn fits(field: &FieldRule, node: &Node) -> bool {
+    match (field.kind, &node.value) {
+        (FieldKind::Any, _)
+        | (FieldKind::Text, Value::Text(_) | Value::Number(_))
+        | (FieldKind::Number, Value::Number(_))
+        | (FieldKind::Boolean, Value::Bool(_))
+        | (FieldKind::List, Value::List(_))
+        | (FieldKind::Map, Value::Map(_)) => true,
+        (FieldKind::Choice, Value::Text(text)) => field.options.contains(text),
+        _ => false,
+    }
+}
+
+/// Reports the keys that a field's mapping does not take: a misspelt one would be obeyed by nobody.
+fn report_keys(name: &str, node: &Node, field: &FieldRule, at: At<'_>, diagnostics: &mut Diagnostics) {
+    for (key, _) in node.entries().iter().filter(|(key, _)| !field.keys.is_empty() && !field.keys.contains(&key.name)) {
+        let message = format!("the field {} takes no key {}", quoted(name), quoted(&key.name));
+        let keys = || field.keys.iter().map(|key| &**key);
+        let meant = did_you_mean(&key.name, keys());
+        let help = meant.unwrap_or_else(|| format!("its keys are {}", keys().collect::<Vec<_>>().join(", ")));
+        diagnostics.push(Diagnostic::error("unknown-key", message).at(key.span.place(at.file)).of(at.owner).help(help));
+    }
 }
 
 fn wanted(field: &FieldRule) -> String {
@@ -91,9 +138,7 @@ fn wanted(field: &FieldRule) -> String {
         FieldKind::Choice => {
             format!("one of {}", field.options.iter().map(|option| &**option).collect::<Vec<_>>().join(", "))
         }
-        FieldKind::Secret => {
-            "the name of a secret, as { secret: NAME }; the value itself is never written here".to_owned()
-        }
+        FieldKind::Secret => "the name of a secret".to_owned(),
         FieldKind::List => "a list".to_owned(),
         FieldKind::Map => "a mapping".to_owned(),
         FieldKind::Any => "anything".to_owned(),

@@ -1,8 +1,8 @@
 //! From tag rules to tags.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-use super::{Item, Names, consent_type, parameters, templates};
+use super::{Item, Items, Names, Reading, consent_type, parameters, templates};
 use crate::{
     consent::{
         ConsentType, ConsentTypes,
@@ -19,13 +19,13 @@ use crate::{
 
 /// What tags refer to.
 pub(super) struct Known<'a> {
-    pub templates: &'a BTreeMap<Box<str>, templates::Known>,
+    pub templates: &'a templates::Templates,
     pub triggers: &'a Names,
     pub variables: &'a Names,
 }
 
-pub(super) fn compile(items: Vec<Item<TagRule>>, known: &Known<'_>, diagnostics: &mut Diagnostics) -> Vec<Tag> {
-    items.iter().filter_map(|item| tag(item, known, diagnostics)).collect()
+pub(super) fn compile(items: Items<TagRule>, known: &Known<'_>, diagnostics: &mut Diagnostics) -> Vec<Tag> {
+    items.read.iter().filter_map(|item| tag(item, known, diagnostics)).collect()
 }
 
 /// `None` goes with at least one error.
@@ -35,7 +35,7 @@ fn tag(item: &Item<TagRule>, known: &Known<'_>, diagnostics: &mut Diagnostics) -
     let template = templates::find(known.templates, &rule.template, &owner, diagnostics);
     let triggers = triggers_of(rule.triggers.as_slice(), &owner, known.triggers, diagnostics);
     let exceptions = triggers_of(&rule.exceptions, &owner, known.triggers, diagnostics);
-    if rule.triggers.as_slice().is_empty() {
+    if rule.triggers.as_slice().is_empty() && !rule.paused {
         let problem = Diagnostic::error("absent-trigger", format!("{owner} has no triggers, so it never fires"));
         let help = "name at least one trigger, or say paused: true".to_owned();
         diagnostics.push(problem.at(item.place.clone()).of(&*owner).help(help));
@@ -79,6 +79,9 @@ fn consent(
 ) -> Option<ConsentNeed> {
     let list = |types: ConsentTypes| types.iter().map(ConsentType::name).collect::<Vec<_>>().join(", ");
     let Some(stated) = item.rule.consent.as_ref().map(|consent| consent.as_slice()) else {
+        if item.reading == Reading::Flawed {
+            return None;
+        }
         let message = format!("{owner} does not say which consent it needs");
         let types = if needed.is_empty() { "ad_storage".to_owned() } else { list(needed) };
         let help = format!("add consent: [{types}], or consent: none with a consent_reason");
@@ -99,6 +102,12 @@ fn consent(
                 None
             }
         };
+    }
+    if let Some(none) = stated.iter().find(|kind| &*kind.value == "none") {
+        let problem = Diagnostic::error("none-among-types", format!("{owner} says none beside other consent types"));
+        let help = "keep the types, or say consent: none with a consent_reason".to_owned();
+        diagnostics.push(problem.at(none.place.clone()).of(owner).help(help));
+        return None;
     }
     let types: Option<Vec<_>> = stated.iter().map(|kind| consent_type(kind, owner, diagnostics)).collect();
     let types: ConsentTypes = types?.into_iter().collect();

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::consent_type;
+use super::{consent_type, parameters};
 use crate::{
     consent::ConsentTypes,
     container::{
@@ -28,37 +28,60 @@ pub(super) struct Known {
     pub consent: ConsentTypes,
 }
 
+/// The templates by name; `None` for one that is broken, which has been told.
+pub(super) type Templates = BTreeMap<Box<str>, Option<Known>>;
+
 /// Compiles every template, used or not.
 pub(super) fn compile(
-    sources: &Sources,
+    files: &Sources,
+    library: &Sources,
     seats: usize,
     diagnostics: &mut Diagnostics,
-) -> (BTreeMap<Box<str>, Known>, Workshop) {
+) -> (Templates, Workshop) {
     let mut workshop = Workshop::new(seats);
-    let mut templates = BTreeMap::new();
-    for name in names(sources) {
-        if let Some(known) = template(&name, sources, &mut workshop, diagnostics) {
-            templates.insert(name, known);
-        }
+    let sources = Layers { files, library };
+    let names: BTreeSet<Box<str>> = files.keys().chain(library.keys()).filter_map(template_of).collect();
+    let mut templates = Templates::new();
+    for name in names {
+        let known = template(&name, &sources, &mut workshop, diagnostics);
+        templates.insert(name, known);
     }
+    note_shadows(files, library, diagnostics);
     (templates, workshop)
 }
 
-/// Every name that has a script or a manifest.
-fn names(sources: &Sources) -> BTreeSet<Box<str>> {
-    let name = |path: &Arc<str>| {
-        let file = path.strip_prefix("tags/")?;
-        let name = file.strip_suffix(".rhai").or_else(|| file.strip_suffix(".yaml"))?;
-        (!name.contains('/') && !name.ends_with(".test")).then(|| name.into())
-    };
-    sources.keys().filter_map(name).collect()
+/// The container's own files over the library's.
+struct Layers<'a> {
+    files: &'a Sources,
+    library: &'a Sources,
 }
 
-fn template(name: &str, sources: &Sources, workshop: &mut Workshop, diagnostics: &mut Diagnostics) -> Option<Known> {
+impl Layers<'_> {
+    fn get(&self, path: &str) -> Option<(&Arc<str>, &Vec<u8>)> {
+        self.files.get_key_value(path).or_else(|| self.library.get_key_value(path))
+    }
+}
+
+/// The name of the template whose script or manifest a file is.
+fn template_of(path: &Arc<str>) -> Option<Box<str>> {
+    let file = path.strip_prefix("tags/")?;
+    let name = file.strip_suffix(".rhai").or_else(|| file.strip_suffix(".yaml"))?;
+    (!name.contains('/') && !name.ends_with(".test")).then(|| name.into())
+}
+
+/// A copy of the library's file is no shadow: the library's own repository is a container too.
+fn note_shadows(files: &Sources, library: &Sources, diagnostics: &mut Diagnostics) {
+    for (path, _) in files.iter().filter(|(path, bytes)| library.get(*path).is_some_and(|own| own != *bytes)) {
+        let message = format!("{path} takes the place of the file of this name that comes with Tidegate");
+        diagnostics.push(Diagnostic::note("shadowed-template", message).at(Place::new(path, 1, 1, 0)));
+    }
+}
+
+fn template(name: &str, sources: &Layers<'_>, workshop: &mut Workshop, diagnostics: &mut Diagnostics) -> Option<Known> {
     let owner = format!("template {}", quoted(name));
     let (script_file, manifest_file) = (format!("tags/{name}.rhai"), format!("tags/{name}.yaml"));
-    let script = sources.get_key_value(script_file.as_str());
-    let manifest = sources.get_key_value(manifest_file.as_str());
+    let script = sources.get(&script_file);
+    let manifest = sources.get(&manifest_file);
     let (Some((script_file, script)), Some((manifest_file, manifest))) = (script, manifest) else {
         let (there, absent) =
             if script.is_some() { (script_file, manifest_file) } else { (manifest_file, script_file) };
@@ -91,7 +114,8 @@ fn compile_script(
     diagnostics: &mut Diagnostics,
 ) -> Option<crate::script::ScriptIndex> {
     let Ok(text) = std::str::from_utf8(bytes) else {
-        diagnostics.push(Diagnostic::error("not-text", format!("{file} is not UTF-8 text")).of(owner));
+        let problem = Diagnostic::error("not-text", "the script is not UTF-8 text").of(owner);
+        diagnostics.push(problem.at(Place::new(file, 1, 1, 0)).help("save the file as UTF-8".to_owned()));
         return None;
     };
     match workshop.add(file, text) {
@@ -99,8 +123,10 @@ fn compile_script(
         Err(error) => {
             let problem = Diagnostic::error("bad-script", &*error.message).of(owner);
             // The compiler names the character where it stopped, not how far the fault reaches.
+            let known = error.message.starts_with("Undefined variable");
+            let help = known.then(|| "a script is given params, event, request and consent".to_owned());
             let number = |value: Option<usize>| value.and_then(|value| u32::try_from(value).ok()).unwrap_or(1);
-            diagnostics.push(problem.at(Place::new(file, number(error.line), number(error.column), 1)));
+            diagnostics.push(problem.at(Place::new(file, number(error.line), number(error.column), 1)).help(help));
             None
         }
     }
@@ -116,17 +142,23 @@ fn check(rule: &ManifestRule, owner: &str, diagnostics: &mut Diagnostics) {
         }
     }
     for (name, field) in &rule.fields {
-        if (field.kind == FieldKind::Choice) == field.options.is_empty() {
-            let message = format!("the field {} has options, or is a choice, but not both", quoted(name));
-            let help = "type: choice goes with options: […]".to_owned();
-            diagnostics.push(Diagnostic::error("bad-field", message).at(name.place.clone()).of(owner).help(help));
-        }
+        let contradiction = match (field.kind, field.options.is_empty(), field.keys.is_empty()) {
+            (FieldKind::Choice, true, _) => "is a choice without options",
+            (kind, false, _) if kind != FieldKind::Choice => "has options, but is no choice",
+            (kind, _, false) if kind != FieldKind::Map => "has keys, but is no map",
+            _ if field.default.as_ref().is_some_and(|default| !parameters::fits(field, default)) => {
+                "has a default that it does not take itself"
+            }
+            _ => continue,
+        };
+        let message = format!("the field {} {contradiction}", quoted(name));
+        diagnostics.push(Diagnostic::error("bad-field", message).at(name.place.clone()).of(owner));
     }
 }
 
 /// The template of this name; reports a name that nothing bears.
 pub(super) fn find<'t>(
-    templates: &'t BTreeMap<Box<str>, Known>,
+    templates: &'t Templates,
     name: &yaml::Placed<Box<str>>,
     owner: &str,
     diagnostics: &mut Diagnostics,
@@ -139,5 +171,5 @@ pub(super) fn find<'t>(
         let help = meant.unwrap_or_else(|| format!("a template is a pair tags/{0}.rhai and tags/{0}.yaml", name.value));
         diagnostics.push(Diagnostic::error("unknown-template", message).at(name.place.clone()).of(owner).help(help));
     }
-    found
+    found?.as_ref()
 }

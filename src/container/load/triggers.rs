@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Item, Names, conditions,
+    Item, Items, Names, Reading, conditions,
     values::{self, PatternOptions},
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub(super) fn compile(
-    items: Vec<Item<TriggerRule>>,
+    items: Items<TriggerRule>,
     variables: &Names,
     diagnostics: &mut Diagnostics,
 ) -> (Vec<Trigger>, Names) {
@@ -25,16 +25,21 @@ pub(super) fn compile(
         Trigger {
             name: Arc::clone(&item.name),
             events: events(item, &owner, diagnostics).unwrap_or(EventMatch::Names(Vec::new())),
-            conditions: conditions::compile(&item.rule.when, &owner, variables, diagnostics),
+            conditions: conditions::compile(&item.rule.when, &owner, item.reading, variables, diagnostics),
         }
     };
-    (items.iter().map(compile_one).collect(), names)
+    (items.read.iter().map(compile_one).collect(), names)
 }
 
 fn events(item: &Item<TriggerRule>, owner: &str, diagnostics: &mut Diagnostics) -> Option<EventMatch> {
     match (&item.rule.event, &item.rule.event_matches) {
         (Some(names), None) => {
             let names = names.as_slice();
+            if names.is_empty() {
+                let problem = Diagnostic::error("trigger-event", format!("{owner} looks at no events at all"));
+                let help = "name at least one event, or say event: \"*\" for all of them".to_owned();
+                diagnostics.push(problem.at(item.place.clone()).of(owner).help(help));
+            }
             if names.iter().any(|name| &*name.value == "*") {
                 return Some(EventMatch::All);
             }
@@ -49,6 +54,7 @@ fn events(item: &Item<TriggerRule>, owner: &str, diagnostics: &mut Diagnostics) 
             diagnostics.push(problem.at(both.place.clone()).of(owner).help("keep one of them".to_owned()));
             None
         }
+        (None, None) if item.reading == Reading::Flawed => None,
         (None, None) => {
             let problem = Diagnostic::error("trigger-event", format!("{owner} does not say which events it looks at"));
             let help = "add event: NAME, a list of names, or event: \"*\" for all events".to_owned();

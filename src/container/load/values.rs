@@ -115,12 +115,21 @@ pub fn pattern(
     match compiled {
         Ok(pattern) => Some(pattern),
         Err(error) => {
-            let words = error.to_string();
-            let reason = words.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            let message = format!("{} is no pattern: {reason}", quoted(text));
-            let lookaround = reason.contains("look-around") || reason.contains("backreference");
-            let help = lookaround.then(|| "patterns are those of RE2: no look-around, no backreferences".to_owned());
-            diagnostics.push(Diagnostic::error("bad-pattern", message).at(place.clone()).of(owner).help(help));
+            let reason = match &error {
+                regex::Error::CompiledTooBig(_) => "it takes more than a megabyte".to_owned(),
+                other => other.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
+            };
+            let help = match reason.as_str() {
+                words if words.contains("look-around") || words.contains("backreference") => {
+                    Some("patterns are those of RE2: no look-around, no backreferences")
+                }
+                words if words.starts_with("repetition operator") => {
+                    Some("* repeats what stands before it; .* is any text, and \\* a star")
+                }
+                _ => None,
+            };
+            let problem = Diagnostic::error("bad-pattern", format!("the pattern does not compile: {reason}"));
+            diagnostics.push(problem.at(place.clone()).of(owner).found(quoted(text)).help(help.map(str::to_owned)));
             None
         }
     }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    Item, LoadOptions, Names,
+    Item, Items, LoadOptions, Names, Reading,
     values::{self, At, PatternOptions},
 };
 use crate::{
     container::{
         diagnostic::{Diagnostic, Diagnostics, Severity, quoted},
         model::{RegexTableRule, VariableRule},
+        yaml::Placed,
     },
     trace::Sensitivity,
     variable::{Piece, RegexRow, RegexTable, Replace, ValueTemplate, Variable, VariableIndex, VariableKind},
@@ -19,11 +20,12 @@ use crate::{
 
 /// Compiles all variables. One that is wrong becomes a constant nothing, so that others keep their indexes.
 pub(super) fn compile(
-    items: Vec<Item<VariableRule>>,
+    items: Items<VariableRule>,
     options: &LoadOptions<'_>,
     diagnostics: &mut Diagnostics,
 ) -> (Vec<Variable>, Names) {
     let names = Names::of("variable", &items);
+    let items = items.read;
     let variables: Vec<Variable> = items
         .iter()
         .map(|item| {
@@ -47,7 +49,14 @@ fn kind(
     let at = At { file: &item.place.file, owner };
     let mut kinds = Vec::new();
     if let Some(node) = &rule.constant {
-        kinds.push(VariableKind::Constant(values::plain(node)));
+        let value = values::plain(node);
+        if value.as_str().is_some_and(|text| text.contains("{{")) {
+            let message = format!("{owner} is the text {} as it stands", quoted(value.as_str().unwrap_or_default()));
+            let help = "parameters and the outputs of a regex_table look variables up, a constant does not".to_owned();
+            diagnostics
+                .push(Diagnostic::warning("reference-in-constant", message).at(node.span.place(at.file)).help(help));
+        }
+        kinds.push(VariableKind::Constant(value));
     }
     if let Some(path) = &rule.event_data {
         kinds.push(VariableKind::EventData { path: path.value.clone() });
@@ -59,6 +68,7 @@ fn kind(
         kinds.push(VariableKind::Cookie { name: name.value.clone() });
     }
     if let Some(name) = &rule.header {
+        report_header(name, owner, diagnostics);
         kinds.push(VariableKind::Header { name: name.to_ascii_lowercase().into() });
     }
     if let Some(name) = &rule.environment {
@@ -74,6 +84,9 @@ fn kind(
     }
     let count = kinds.len();
     let kind = kinds.pop();
+    if count == 0 && item.reading == Reading::Flawed {
+        return None;
+    }
     if count != 1 {
         let message = format!("{owner} must have one kind, but has {}", if count == 0 { "none" } else { "several" });
         let help = "the kinds are constant, event_data, query, cookie, header, environment, regex_table".to_owned();
@@ -81,6 +94,20 @@ fn kind(
         return None;
     }
     kind
+}
+
+/// Cookies are read one by one, credentials not at all, by scripts as by variables.
+fn report_header(name: &Placed<Box<str>>, owner: &str, diagnostics: &mut Diagnostics) {
+    let (message, help) = match name.to_ascii_lowercase().as_str() {
+        "cookie" => ("cookies are not read as a header", "read each by its name: cookie: NAME"),
+        "authorization" => ("credentials are not read", "no variable holds them"),
+        _ if http::HeaderName::try_from(&*name.value).is_err() => {
+            ("that is no name of a header", "such as Accept-Language")
+        }
+        _ => return,
+    };
+    let problem = Diagnostic::error("bad-header", message).at(name.place.clone()).of(owner);
+    diagnostics.push(problem.found(quoted(name)).help(help.to_owned()));
 }
 
 fn absent_environment(name: &str, severity: Severity) -> Diagnostic {
@@ -105,7 +132,8 @@ fn regex_table(rule: &RegexTableRule, names: &Names, at: At<'_>, diagnostics: &m
     let rows = rule.rows.iter().filter_map(|row| {
         let output = values::template(&row.output, names, at, diagnostics);
         let pattern = values::pattern(&row.pattern, &row.pattern.place, options, at.owner, diagnostics)?;
-        let output = if replace == Replace::CaptureGroups { with_rust_groups(output) } else { output };
+        let groups = pattern.captures_len() - 1;
+        let output = if replace == Replace::CaptureGroups { with_rust_groups(output, groups) } else { output };
         Some(RegexRow { pattern, output, replace })
     });
     let rows = rows.collect();
@@ -116,15 +144,16 @@ fn regex_table(rule: &RegexTableRule, names: &Names, at: At<'_>, diagnostics: &m
     }
 }
 
-/// `$1` in JavaScript's replacements is `${1}` in Rust's, where `$1a` would be the group named `1a`; `$&` is `$0`.
-fn with_rust_groups(output: ValueTemplate) -> ValueTemplate {
+/// JavaScript's replacements as Rust's, for a pattern with so many groups: `$1` becomes `${1}`, because `$1a` would be
+/// the group named `1a`, and `$&` becomes `${0}`.
+fn with_rust_groups(output: ValueTemplate, groups: usize) -> ValueTemplate {
     match output {
-        ValueTemplate::Fixed(Value::String(text)) => ValueTemplate::Fixed(Value::String(rust_groups(&text))),
+        ValueTemplate::Fixed(Value::String(text)) => ValueTemplate::Fixed(Value::String(rust_groups(&text, groups))),
         ValueTemplate::Text(pieces) => ValueTemplate::Text(
             pieces
                 .into_iter()
                 .map(|piece| match piece {
-                    Piece::Text(text) => Piece::Text(rust_groups(&text).into()),
+                    Piece::Text(text) => Piece::Text(rust_groups(&text, groups).into()),
                     variable @ Piece::Variable(_) => variable,
                 })
                 .collect(),
@@ -133,34 +162,33 @@ fn with_rust_groups(output: ValueTemplate) -> ValueTemplate {
     }
 }
 
-fn rust_groups(text: &str) -> String {
+fn rust_groups(text: &str, groups: usize) -> String {
     let mut output = String::new();
-    let mut rest = text.chars().peekable();
-    while let Some(character) = rest.next() {
-        if character != '$' {
-            output.push(character);
-            continue;
-        }
-        match rest.peek().copied() {
-            Some('&') => {
-                rest.next();
-                output.push_str("${0}");
-            }
-            Some(digit) if digit.is_ascii_digit() => {
-                output.push_str("${");
-                while let Some(digit) = rest.next_if(char::is_ascii_digit) {
-                    output.push(digit);
-                }
-                output.push('}');
-            }
-            Some('$') => {
-                rest.next();
-                output.push_str("$$");
-            }
-            _ => output.push_str("$$"),
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        output.push_str(before);
+        rest = after;
+        if let Some(after) = rest.strip_prefix('&') {
+            output.push_str("${0}");
+            rest = after;
+        } else if let Some((group, after)) = group_number(rest, groups) {
+            output.push_str(&format!("${{{group}}}"));
+            rest = after;
+        } else {
+            output.push_str("$$");
+            rest = rest.strip_prefix('$').unwrap_or(rest);
         }
     }
-    output
+    output + rest
+}
+
+/// A group that the pattern has, of two digits if it has that many, and the text after it (ECMA-262, `GetSubstitution`).
+fn group_number(text: &str, groups: usize) -> Option<(usize, &str)> {
+    [2, 1].into_iter().find_map(|length| {
+        let (digits, after) = text.split_at_checked(length)?;
+        let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()?;
+        (1..=groups).contains(&number).then_some((number, after))
+    })
 }
 
 /// Whether traces may show the values of this kind.
@@ -169,17 +197,21 @@ fn sensitivity(kind: &VariableKind) -> Sensitivity {
         VariableKind::Constant(_) => Sensitivity::Public,
         VariableKind::EventData { path } => Sensitivity::of_event_data(path),
         VariableKind::Query { name } if name.starts_with("utm_") => Sensitivity::Public,
-        // Cookies and parameters are mostly ids; a table's outputs are the author's, but may repeat what was captured.
         VariableKind::Cookie { .. } | VariableKind::Query { .. } => Sensitivity::Personal,
         VariableKind::Header { name } => match &**name {
             "host" | "origin" | "sec-gpc" | "content-type" | "accept-language" => Sensitivity::Public,
             _ => Sensitivity::Personal,
         },
-        VariableKind::RegexTable(table) if table.rows.iter().all(|row| row.replace == Replace::Off) => {
-            Sensitivity::Public
-        }
+        VariableKind::RegexTable(table) if gives_only_what_was_written(table) => Sensitivity::Public,
         VariableKind::RegexTable(_) => Sensitivity::Personal,
     }
+}
+
+/// Whether every value that a table can give stands in the rules: nothing captured, and of no other variable.
+fn gives_only_what_was_written(table: &RegexTable) -> bool {
+    let outputs = table.rows.iter().map(|row| &row.output).chain(&table.default);
+    table.rows.iter().all(|row| row.replace == Replace::Off)
+        && outputs.into_iter().all(|output| matches!(output, ValueTemplate::Fixed(_)))
 }
 
 /// The variables that a variable needs.
@@ -245,10 +277,20 @@ mod tests {
 
     #[test]
     fn javascript_groups_become_rust_groups() {
-        for (javascript, rust) in
-            [("$1a", "${1}a"), ("$&", "${0}"), ("$$1", "$$1"), ("a$", "a$$"), ("$x", "$$x"), ("$12", "${12}")]
-        {
-            assert_eq!(rust_groups(javascript), rust, "{javascript}");
+        for (javascript, groups, rust) in [
+            ("$1a", 1, "${1}a"),
+            ("$&", 0, "${0}"),
+            ("$$1", 1, "$$1"),
+            ("a$", 1, "a$$"),
+            ("$x", 1, "$$x"),
+            ("$é", 1, "$$é"),
+            ("$12", 12, "${12}"),
+            ("$12", 1, "${1}2"),
+            ("$2", 1, "$$2"),
+            ("$0", 1, "$$0"),
+            ("$1$2", 2, "${1}${2}"),
+        ] {
+            assert_eq!(rust_groups(javascript, groups), rust, "{javascript}");
         }
     }
 }

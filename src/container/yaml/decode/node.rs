@@ -131,6 +131,9 @@ impl<'s, 'de> AtNode<'s, 'de> {
             (Want::Text, Value::Bool(value)) => Some(format!("put it in quotes: \"{value}\"")),
             (Want::List(_), Value::Text(text)) => Some(format!("a list of one is written [{}]", quoted(text))),
             (Want::List(_), Value::Number(text)) => Some(format!("a list of one is written [{text}]")),
+            (Want::List(_), Value::Map(_)) => {
+                Some("each item of a list begins with a dash, also if it is the only one".to_owned())
+            }
             (Want::List(Some(_)), Value::List(items)) => Some(format!("it has {}", items.len())),
             (Want::Struct { fields, .. }, _) if !fields.is_empty() => {
                 Some(format!("its keys are {}", fields.join(", ")))
