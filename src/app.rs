@@ -81,14 +81,16 @@ impl App {
             let processed = pipeline::process(&container, client, &Arc::new(hit), surroundings);
             (Arc::clone(&container.version), processed)
         };
-        self.metrics.traced(&processed.trace);
-        tell(&processed.trace);
+        let trace = processed.trace;
         let mut decided = processed.result.map_err(Refusal::Bad)?;
         let calls = std::mem::take(&mut decided.calls);
         if !calls.is_empty() {
             let record = Record { hit: id, accepted: received, version, calls };
             self.outbox.accept(record).await.map_err(Refusal::NotDurable)?;
         }
+        // Only now: of a hit that was refused, nothing happened.
+        self.metrics.traced(&trace);
+        tell(&trace);
         Ok(decided)
     }
 }

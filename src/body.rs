@@ -6,13 +6,13 @@ use axum::{
     body::{Body, Bytes, HttpBody},
     http::{HeaderMap, header},
 };
+use bytes::BytesMut;
 use http_body_util::{BodyExt, Limited};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
     client::{BadHit, MAX_BODY},
     error::Refusal,
-    outbox::AcceptError,
 };
 
 /// How long a body may take to arrive.
@@ -21,6 +21,8 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 const MAX_READ_ON: usize = 16 * MAX_BODY;
 /// What all bodies that are being read or decided may take together, in KiB.
 const ROOM: usize = 64 * 1024;
+/// Bytes of every body that take no room: ordinary hits do not compete with those who send megabytes.
+const FREE: usize = 16 * 1024;
 
 /// The room for bodies.
 pub struct Bodies {
@@ -50,35 +52,40 @@ impl Bodies {
     }
 
     async fn frames(&self, body: &mut Body) -> Result<Whole<'_>, Refusal> {
-        let mut pieces: Vec<Bytes> = Vec::new();
-        let mut length = 0;
+        // Nearly every hit comes in one piece, which need not be copied.
+        let mut first = Bytes::new();
+        let mut whole = BytesMut::new();
         let mut room: Option<SemaphorePermit<'_>> = None;
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| Refusal::Bad(BadHit::new("", "the body did not arrive whole")))?;
             let Ok(piece) = frame.into_data() else { continue };
-            length += piece.len();
+            let length = first.len() + whole.len() + piece.len();
             if length > MAX_BODY {
                 return Err(Refusal::TooLarge { limit: MAX_BODY });
             }
-            let taken = self.room.try_acquire_many(kibibytes(piece.len()));
-            let taken = taken.map_err(|_| Refusal::NotDurable(AcceptError::Busy))?;
-            match &mut room {
-                Some(room) => room.merge(taken),
-                None => room = Some(taken),
+            let held = room.as_ref().map_or(0, SemaphorePermit::num_permits);
+            if let Some(due) = kibibytes(length.saturating_sub(FREE)).checked_sub(held).filter(|due| *due > 0) {
+                let taken = u32::try_from(due).ok().and_then(|due| self.room.try_acquire_many(due).ok());
+                let taken = taken.ok_or(Refusal::Busy)?;
+                match &mut room {
+                    Some(room) => room.merge(taken),
+                    None => room = Some(taken),
+                }
             }
-            pieces.push(piece);
+            if first.is_empty() && whole.is_empty() {
+                first = piece;
+            } else {
+                whole.extend_from_slice(&std::mem::take(&mut first));
+                whole.extend_from_slice(&piece);
+            }
         }
-        // Nearly every hit comes in one piece, which need not be copied.
-        let bytes = match pieces.len() {
-            0 | 1 => pieces.pop().unwrap_or_default(),
-            _ => pieces.concat().into(),
-        };
+        let bytes = if whole.is_empty() { first } else { whole.freeze() };
         Ok(Whole { bytes, _room: room })
     }
 }
 
-fn kibibytes(bytes: usize) -> u32 {
-    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
+fn kibibytes(bytes: usize) -> usize {
+    bytes.div_ceil(1024)
 }
 
 /// Reads the rest of a refused body beside the answer, within bounds, and forgets it: a sender that is still busy would
@@ -110,8 +117,10 @@ mod tests {
                 Err(refusal) => break refusal,
             }
         };
-        assert!(matches!(refused, Refusal::NotDurable(AcceptError::Busy)));
-        assert_eq!(held.len(), ROOM * 1024 / MAX_BODY);
+        assert!(matches!(refused, Refusal::Busy));
+        assert_eq!(held.len(), ROOM / kibibytes(MAX_BODY - FREE));
+        let small = bodies.read(&mut Body::from(vec![b'x'; FREE]), &HeaderMap::new()).await;
+        assert!(small.is_ok(), "an ordinary hit does not compete for room");
         held.pop();
         let again = bodies.read(&mut full(), &HeaderMap::new()).await;
         assert!(again.is_ok_and(|body| body.bytes.len() == MAX_BODY));

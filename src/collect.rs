@@ -1,7 +1,7 @@
 //! The routes for sites: takes requests, makes hits of them, answers once they are durable.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     num::NonZeroU32,
     sync::Arc,
     time::Instant,
@@ -94,7 +94,7 @@ async fn receive(collect: &Collect, head: Parts, body: &mut Body, caller: Caller
     if head.method != Method::POST {
         return Err(Refusal::Method { allow: "POST, OPTIONS" });
     }
-    if collect.limiter.as_ref().is_some_and(|limiter| limiter.check_key(&caller.address).is_err()) {
+    if collect.limiter.as_ref().is_some_and(|limiter| limiter.check_key(&network(caller.address)).is_err()) {
         return Err(Refusal::TooMany);
     }
     if !is_json_or_text(&head.headers) {
@@ -163,7 +163,8 @@ fn answered(collect: &Collect, started: Instant, result: Result<Response, Refusa
         Ok(response) => ("accepted", response),
         Err(refusal) => {
             if let Refusal::NotDurable(error) = &refusal {
-                tracing::warn!(target: "tidegate::collect", "a hit was answered 503: {error}");
+                // The store says once that it fails; the metric counts the hits.
+                tracing::debug!(target: "tidegate::collect", "a hit was answered 503: {error}");
             }
             (refusal.outcome(), refusal.into_response())
         }
@@ -191,6 +192,14 @@ fn with_cors(mut response: Response, origin: Option<HeaderValue>) -> Response {
         headers.insert(header::VARY, HeaderValue::from_static("Origin"));
     }
     response
+}
+
+/// What the rate limit counts by: an IPv6 visitor has a whole /64 to choose addresses from.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+    }
 }
 
 async fn healthz() -> &'static str {

@@ -1,7 +1,7 @@
 //! The control socket in the data folder: how the command line talks to the server that holds the folder's lock. Only
 //! the server's own user can open it.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use anyhow::Context;
 use axum::{
@@ -11,14 +11,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::{net::UnixListener, sync::watch};
 
 use crate::{
     data_folder::DataFolder,
     delivery::client::{ClientOptions, client},
     desk::{AccountReport, Desk, Selection},
-    outbox::{CallId, CallState, Cursor, ListQuery, Page, StoreError, StoredCall},
+    outbox::{CallId, ListQuery, Page, StoreError, StoredCall},
 };
 
 /// Serves the desk on the folder's socket until `stop` turns true.
@@ -59,22 +59,12 @@ fn routes(desk: Desk) -> Router {
         .with_state(desk)
 }
 
-/// [`ListQuery`] as a query string.
-#[derive(Serialize, Deserialize)]
-struct ListParameters {
-    state: CallState,
-    account: Option<String>,
-    after: Option<Cursor>,
-    limit: usize,
-}
-
 async fn accounts(State(desk): State<Desk>) -> Json<Vec<AccountReport>> {
     Json(desk.accounts())
 }
 
-async fn list(State(desk): State<Desk>, Query(query): Query<ListParameters>) -> Response {
-    let ListParameters { state, account, after, limit } = query;
-    answer(desk.list(&ListQuery { state, account, after, limit }).await)
+async fn list(State(desk): State<Desk>, Query(query): Query<ListQuery>) -> Response {
+    answer(desk.list(&query).await)
 }
 
 async fn show(State(desk): State<Desk>, UrlPath(id): UrlPath<u64>) -> Response {
@@ -105,7 +95,12 @@ impl Client {
     /// # Errors
     /// The HTTP client cannot be made.
     pub fn new(folder: &Path) -> anyhow::Result<Self> {
-        let http = client(&ClientOptions { socket: Some(DataFolder::socket(folder)), ..ClientOptions::default() })?;
+        let http = client(&ClientOptions {
+            socket: Some(DataFolder::socket(folder)),
+            // Replaying a large backlog takes as long as it takes.
+            total_timeout: Duration::from_secs(3600),
+            ..ClientOptions::default()
+        })?;
         Ok(Self { http })
     }
 
@@ -114,8 +109,6 @@ impl Client {
     }
 
     pub async fn list(&self, query: &ListQuery) -> anyhow::Result<Page> {
-        let ListQuery { state, account, after, limit } = query.clone();
-        let query = ListParameters { state, account, after, limit };
         let mut url = url::Url::parse("http://control/deliveries")?;
         let parameters = serde_json::to_value(query)?;
         for (name, value) in parameters.as_object().into_iter().flatten() {

@@ -57,6 +57,11 @@ impl Service {
     /// # Errors
     /// The data folder is in use or unusable, an address is taken, or a setting cannot be met; nothing runs then.
     pub async fn start(settings: &Settings, container: Container, environment: Environment) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            settings.admin.ip().is_loopback(),
+            "the admin has no sign-in yet, so --admin must be a loopback address, not {}; reach it through a tunnel",
+            settings.admin.ip()
+        );
         let folder = open_folder(settings)?;
         let sites = listen(settings.listen, "--listen").await?;
         let admin = listen(settings.admin, "--admin").await?;

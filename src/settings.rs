@@ -8,7 +8,7 @@ use clap::Args;
 use ipnet::IpNet;
 use serde::Deserialize;
 
-use crate::logging::LogFormat;
+use crate::{container::load::is_always_readable, logging::LogFormat};
 
 /// What an operator said, by flag, environment or file; silent where `None`.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -36,7 +36,7 @@ pub struct Stated {
     /// Further environment variables that a container may read; OPENAI_PIXEL_ID and TIDEGATE_VAR_* always may be
     #[arg(long, env = "TIDEGATE_ALLOW_ENV", value_name = "NAME", value_delimiter = ',')]
     pub allow_env: Option<Vec<String>>,
-    /// Networks of proxies whose X-Forwarded-For, -Host and -Proto are believed, such as 10.0.0.0/8,127.0.0.1/32
+    /// Networks of proxies whose X-Forwarded-For and X-Forwarded-Host are believed, such as 10.0.0.0/8,127.0.0.1/32
     #[arg(long, env = "TIDEGATE_TRUSTED_PROXIES", value_name = "NETWORK", value_delimiter = ',')]
     pub trusted_proxies: Option<Vec<IpNet>>,
     /// Hits a second that one address may send; off unless set
@@ -121,11 +121,11 @@ pub fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
-/// The environment variables that a container may read: those that are always allowed, and the operator's own.
+/// The environment variables that a container may read: those that are always allowed, and the operator's own. One
+/// that is not UTF-8 counts as absent.
 #[expect(clippy::disallowed_methods, reason = "the environment is read in this file")]
 pub fn readable_environment(allowed: &[String]) -> std::collections::BTreeMap<String, String> {
-    let may = |name: &str| {
-        name == "OPENAI_PIXEL_ID" || name.starts_with("TIDEGATE_VAR_") || allowed.iter().any(|own| own == name)
-    };
-    std::env::vars().filter(|(name, value)| may(name) && !value.is_empty()).collect()
+    let may = |name: &str| is_always_readable(name) || allowed.iter().any(|own| own == name);
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os().filter_map(text).filter(|(name, value)| may(name) && !value.is_empty()).collect()
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    consent::{ConsentState, ConsentTypes, gate::Missing},
+    consent::{Choice, ConsentState, ConsentTypes, gate::Missing},
     cookie::CookieRefusal,
     event::{self, EventId},
     hit::HitId,
@@ -43,10 +43,20 @@ pub struct EventTrace {
     pub id: EventId,
     pub time: Timestamp,
     pub consent: ConsentState,
+    /// Whether the visitor has answered.
+    pub choice: Choice,
     /// What the client dropped or corrected.
     pub notes: Vec<Note>,
     /// Tags that a trigger looked at; all others wait for events of other names.
     pub tags: Vec<TagTrace>,
+    /// How many more such tags did not fire and are not told of.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub untold: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -66,7 +76,7 @@ pub enum TagVerdict {
     /// None of its triggers matched; the first one that looked at this event, and where it failed.
     NotTriggered {
         trigger: Arc<str>,
-        condition: Box<str>,
+        condition: Arc<str>,
         found: Found,
     },
     /// An exception matched.
@@ -79,10 +89,12 @@ pub enum TagVerdict {
         needs: ConsentTypes,
         why: Box<str>,
     },
-    /// Consent is missing.
+    /// Consent is missing. A refusal also expires cookies that such a tag would have set.
     Blocked {
         needs: ConsentTypes,
         why: Box<str>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        expired: Vec<CookieVerdict>,
     },
     /// The script decided that there is nothing to do.
     Skipped {
@@ -191,8 +203,8 @@ impl TagVerdict {
         Self::Held { needs: missing.types, why: missing.to_string().into() }
     }
 
-    pub fn blocked(missing: &Missing) -> Self {
-        Self::Blocked { needs: missing.types, why: missing.to_string().into() }
+    pub fn blocked(missing: &Missing, expired: Vec<CookieVerdict>) -> Self {
+        Self::Blocked { needs: missing.types, why: missing.to_string().into(), expired }
     }
 }
 
@@ -206,7 +218,13 @@ impl fmt::Display for TagVerdict {
             Self::Excepted { trigger } => write!(f, "not triggered: exception {trigger:?} matched"),
             Self::Paused => f.write_str("paused"),
             Self::Held { why, .. } => write!(f, "held for consent: {why}"),
-            Self::Blocked { why, .. } => write!(f, "blocked by consent: {why}"),
+            Self::Blocked { why, expired, .. } => {
+                write!(f, "blocked by consent: {why}")?;
+                expired.iter().try_for_each(|cookie| match &cookie.refused {
+                    None => write!(f, ", cookie {} expired", cookie.name),
+                    Some(refusal) => write!(f, ", cookie {} not expired ({refusal})", cookie.name),
+                })
+            }
             Self::Skipped { reason } => write!(f, "skipped: {reason}"),
             Self::Failed { error } => write!(f, "failed: {error}"),
             Self::Ran { calls, cookies } => {

@@ -31,7 +31,7 @@ pub struct Serve {
     #[arg(long, env = "TIDEGATE_SETTINGS", value_name = "FILE")]
     settings: Option<PathBuf>,
     /// Run with a stand-in for OpenAI inside the process and a few sample hits; no account needed
-    #[arg(long)]
+    #[arg(long, env = "TIDEGATE_DEMO")]
     demo: bool,
 }
 
@@ -92,6 +92,8 @@ async fn serve(mut settings: Settings, container: Container, home: Home) -> anyh
     let (standin, environment): (Option<Standin>, Environment) = if home.demo {
         let standin = demo::start_standin().await?;
         settings.openai_url = standin.url().parse().context("the stand-in's address")?;
+        // A file would go before the environment, and a real key must not travel to a stand-in.
+        settings.secrets = None;
         (Some(standin), demo::secrets_environment())
     } else {
         (None, Box::new(settings::variable))

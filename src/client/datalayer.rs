@@ -203,7 +203,8 @@ fn signals(
     }
     let choice = match data.remove("consent_answered") {
         Some(Value::Bool(true)) => Choice::Made,
-        None | Some(Value::Null | Value::Bool(false)) => Choice::NotMade,
+        Some(Value::Bool(false)) => Choice::NotMade,
+        None | Some(Value::Null) => Choice::NotSaid,
         Some(_) => return Err(BadHit::new(at("consent_answered"), "must be true or false")),
     };
     Ok(Signals { hit, choice })

@@ -100,6 +100,11 @@ pub fn load(files: &Sources, options: LoadOptions<'_>) -> Loaded {
     Loaded { container, diagnostics, sources }
 }
 
+/// Whether containers may read this environment variable without the operator's doing.
+pub fn is_always_readable(variable: &str) -> bool {
+    variable == "OPENAI_PIXEL_ID" || variable.starts_with("TIDEGATE_VAR_")
+}
+
 /// A file of test cases, under `rules/` or `tags/`.
 pub fn is_test_file(path: &str) -> bool {
     path.ends_with(".test.yaml")

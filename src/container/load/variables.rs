@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    Item, Items, LoadOptions, Names, Reading,
+    Item, Items, LoadOptions, Names, Reading, is_always_readable,
     values::{self, At, PatternOptions},
 };
 use crate::{
@@ -116,7 +116,7 @@ fn absent_environment(name: &str, severity: Severity) -> Diagnostic {
         Severity::Warning => Diagnostic::warning("absent-environment", message),
         Severity::Note => Diagnostic::note("absent-environment", message),
     };
-    let readable = name == "OPENAI_PIXEL_ID" || name.starts_with("TIDEGATE_VAR_");
+    let readable = is_always_readable(name);
     let help = if readable {
         format!("set it: export {name}=…")
     } else {
