@@ -33,30 +33,30 @@ pub fn register(engine: &mut Engine) {
         .register_type_with_name::<Arc<Data>>("OpenAiData")
         .register_type_with_name::<Arc<User>>("OpenAiUser");
     let mut module = Module::new();
-    module.set_native_fn("event_type", |at: NativeCallContext, event: EventHandle, params: ParamsHandle| {
+    module.set_native_fn("event_type", |at: NativeCallContext<'_>, event: EventHandle, params: ParamsHandle| {
         placed(&at, event_type(event, params))
     });
-    module.set_native_fn("standard_event", |at: NativeCallContext, name: ImmutableString| {
+    module.set_native_fn("standard_event", |at: NativeCallContext<'_>, name: ImmutableString| {
         placed(&at, standard_event(name))
     });
     module.set_native_fn(
         "data",
-        |at: NativeCallContext, event_type: EventType, event: EventHandle, params: ParamsHandle| {
+        |at: NativeCallContext<'_>, event_type: EventType, event: EventHandle, params: ParamsHandle| {
             placed(&at, data(event_type, event, params))
         },
     );
     module.set_native_fn(
         "user",
-        |at: NativeCallContext, event: EventHandle, request: RequestHandle, params: ParamsHandle| {
+        |at: NativeCallContext<'_>, event: EventHandle, request: RequestHandle, params: ParamsHandle| {
             placed(&at, user(event, request, params))
         },
     );
-    module.set_native_fn("source_url", |at: NativeCallContext, event: EventHandle| placed(&at, source_url(event)));
-    module.set_native_fn("oppref", |at: NativeCallContext, event: EventHandle, request: RequestHandle| {
+    module.set_native_fn("source_url", |at: NativeCallContext<'_>, event: EventHandle| placed(&at, source_url(event)));
+    module.set_native_fn("oppref", |at: NativeCallContext<'_>, event: EventHandle, request: RequestHandle| {
         placed(&at, find_oppref(event, request))
     });
-    module.set_native_fn("new_oppref", |at: NativeCallContext, event: EventHandle| placed(&at, new_oppref(event)));
-    module.set_native_fn("conversion", |at: NativeCallContext, params: ParamsHandle, parts: Map| {
+    module.set_native_fn("new_oppref", |at: NativeCallContext<'_>, event: EventHandle| placed(&at, new_oppref(event)));
+    module.set_native_fn("conversion", |at: NativeCallContext<'_>, params: ParamsHandle, parts: Map| {
         placed(&at, conversion(params, parts))
     });
     engine.register_static_module("openai", module.into());
