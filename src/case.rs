@@ -92,7 +92,7 @@ type Cases = Vec<(Placed<Arc<str>>, CaseRule)>;
 
 /// `None` goes with at least one error.
 fn read_file(file: &Arc<str>, bytes: &[u8], diagnostics: &mut Diagnostics) -> Option<(FileRule, Cases)> {
-    let errors_before = diagnostics.errors();
+    let errors_before = diagnostics.errors_told();
     let root = yaml::parse(file, bytes, diagnostics)?;
     let rules: FileRule = decode(&root, &Context { file, owner: "test cases", name: None }, diagnostics)?;
     check::has_cases(file, &root, &rules, diagnostics);
@@ -100,15 +100,15 @@ fn read_file(file: &Arc<str>, bytes: &[u8], diagnostics: &mut Diagnostics) -> Op
     for (name, node) in &rules.cases {
         let owner = format!("case {}", quoted(name));
         let context = Context { file, owner: &owner, name: Some(&name.place) };
-        let errors_before = diagnostics.errors();
+        let errors_before = diagnostics.errors_told();
         let Some(case) = decode(node, &context, diagnostics) else { continue };
         // What seems to be absent may be there under a misspelt name, which has been told.
-        if diagnostics.errors() == errors_before {
+        if diagnostics.errors_told() == errors_before {
             check::case(name, &case, &context, diagnostics);
         }
         cases.push((name.clone(), case));
     }
-    (diagnostics.errors() == errors_before).then_some((rules, cases))
+    (diagnostics.errors_told() == errors_before).then_some((rules, cases))
 }
 
 /// The containers that a file's cases run in: one for each environment that they name.

@@ -92,6 +92,7 @@ fn number_text(number: &serde_json::Number) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -112,6 +113,28 @@ mod tests {
     fn numbers_read_as_people_write_them() {
         for (value, text) in [(json!(10.0), "10"), (json!(129.9), "129.9"), (json!(7), "7"), (json!(true), "true")] {
             assert_eq!(to_text(&value).as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn what_the_event_is_goes_before_data_of_the_same_name() {
+        let Value::Object(data) = json!({"event_name": "other", "event_id": 5, "event_time": "now"}) else {
+            unreachable!("an object literal")
+        };
+        let id = EventId { text: "id".into(), origin: IdOrigin::Site };
+        let event = Event { name: "e".into(), id, time: Timestamp(7), data, signals: Signals::default() };
+        assert_eq!(event.get("event_name").as_deref(), Some(&json!("e")));
+        assert_eq!(event.get("event_id").as_deref(), Some(&json!("id")));
+        assert_eq!(event.get("event_time").as_deref(), Some(&json!(7)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_path_leads_somewhere_or_nowhere(path in "([a-z0-9-]{0,3}\\.?){0,6}|.{0,12}") {
+            let Value::Object(data) = json!({"a": [{"b": {"c": 1}}, [2]], "": {"": 3}}) else {
+                unreachable!("an object literal")
+            };
+            lookup(&data, &path);
         }
     }
 }

@@ -282,3 +282,6 @@ impl TriggerIndexByName {
         self.by_name.get(event_name).into_iter().flatten().chain(&self.any_name).copied()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -195,16 +195,4 @@ pub fn query_parameter(address: &str, name: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn query_parameters_are_decoded_and_the_fragment_is_not_theirs() {
-        let address = "https://a.test/p?x=1&utm_source=chat%20gpt&x=2#x=3";
-        assert_eq!(query_parameter(address, "x").as_deref(), Some("1"));
-        assert_eq!(query_parameter(address, "utm_source").as_deref(), Some("chat gpt"));
-        assert_eq!(query_parameter(address, "y"), None);
-        assert_eq!(query_parameter("https://a.test/p#?x=1", "x"), None);
-        assert_eq!(query_parameter("/relative?x=%zz", "x").as_deref(), Some("%zz"));
-    }
-}
+mod tests;

@@ -161,6 +161,7 @@ impl PartialOrd for Diagnostic {
 pub struct Diagnostics {
     kept: BTreeSet<Diagnostic>,
     errors: usize,
+    errors_told: usize,
     warnings: usize,
     omitted: usize,
     /// Says how many were omitted, once any were.
@@ -169,6 +170,9 @@ pub struct Diagnostics {
 
 impl Diagnostics {
     pub fn push(&mut self, diagnostic: Diagnostic) {
+        if diagnostic.severity == Severity::Error {
+            self.errors_told += 1;
+        }
         if self.holds(&diagnostic) {
             return;
         }
@@ -201,6 +205,11 @@ impl Diagnostics {
     /// How many errors there are, those that are not shown included.
     pub fn errors(&self) -> usize {
         self.errors
+    }
+
+    /// How often an error was pushed, repetitions included: whether it grows tells whether something went wrong.
+    pub fn errors_told(&self) -> usize {
+        self.errors_told
     }
 
     /// How many warnings there are, those that are not shown included.
@@ -273,7 +282,7 @@ pub fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .take(MAX_CANDIDATES)
         .map(|candidate| (strsim::damerau_levenshtein(&name, &folded(candidate)), candidate))
         .filter(|(distance, _)| *distance <= allowed)
-        .min_by_key(|(distance, _)| *distance)
+        .min()
         .map(|(_, candidate)| candidate)
 }
 

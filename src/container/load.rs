@@ -4,22 +4,20 @@
 //! [`Container`] and the diagnostics. How names keep their places is [`yaml`]'s; what each item means is
 //! compiled by the part of its name below.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Deserialize;
 
 use super::{
     Container, ContainerSettings, Parts,
-    diagnostic::{Diagnostic, Diagnostics, Place, Severity, Sources, did_you_mean, quoted},
+    diagnostic::{Diagnostic, Diagnostics, Severity, Sources, did_you_mean, quoted},
     model::{ConsentRule, SECTIONS, SettingsRule, StatusRule, TagRule, TriggerRule, VariableRule},
     yaml::{self, Key, Node, Placed, Value, decode::Context, decode::decode},
 };
 use crate::consent::{ConsentStatus, ConsentType, Statement};
 
 mod conditions;
+mod items;
 mod parameters;
 mod tags;
 mod templates;
@@ -30,6 +28,7 @@ mod variables;
 #[cfg(test)]
 mod tests;
 
+use items::{Item, Items, Names, Reading};
 pub use values::plain;
 
 /// What a container's files are read with.
@@ -58,37 +57,6 @@ pub struct Loaded {
     pub sources: Sources,
 }
 
-/// An item of a rules file: a tag, a trigger, a variable.
-pub(super) struct Item<T> {
-    pub name: Arc<str>,
-    pub place: Place,
-    pub rule: T,
-    pub reading: Reading,
-}
-
-/// How well an item could be read.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reading {
-    Sound,
-    /// Something of it is wrong, and has been told: what seems to be absent may be there under another name.
-    Flawed,
-}
-
-/// The items of one kind, of every rules file.
-pub(super) struct Items<T> {
-    pub read: Vec<Item<T>>,
-    unread: Unread,
-}
-
-/// What could not be read, and has been told: references to it are not errors as well.
-#[derive(Clone)]
-enum Unread {
-    /// Items of these names.
-    Names(HashSet<Arc<str>>),
-    /// A whole file or section.
-    Anything,
-}
-
 /// Every item of every rules file, before any of them is compiled.
 #[derive(Default)]
 struct Rules {
@@ -97,13 +65,6 @@ struct Rules {
     tags: Items<TagRule>,
     consent: Vec<ConsentRule>,
     settings: Vec<SettingsRule>,
-}
-
-/// Names of one kind and where each stands among its kind; for references to them.
-pub(super) struct Names {
-    kind: &'static str,
-    index: HashMap<Arc<str>, usize>,
-    unread: Unread,
 }
 
 /// Reads and compiles a container.
@@ -117,10 +78,10 @@ pub fn load(files: &Sources, options: LoadOptions<'_>) -> Loaded {
         rules.read(path, root, &mut diagnostics);
     }
     for (path, bytes) in files.iter().filter(|(path, _)| options.inline.is_none() && is_rules_file(path)) {
-        let errors_before = diagnostics.errors();
+        let errors_before = diagnostics.errors_told();
         match yaml::parse(path, bytes, &mut diagnostics) {
             Some(root) => rules.read(path, &root, &mut diagnostics),
-            None if diagnostics.errors() > errors_before => rules.lack_anything(),
+            None if diagnostics.errors_told() > errors_before => rules.lack_anything(),
             None => {}
         }
     }
@@ -150,33 +111,12 @@ pub fn is_rules_file(path: &str) -> bool {
     name.is_some_and(|name| name.ends_with(".yaml") && !is_test_file(name))
 }
 
-impl<T> Default for Items<T> {
-    fn default() -> Self {
-        Self { read: Vec::new(), unread: Unread::Names(HashSet::new()) }
-    }
-}
-
-impl Unread {
-    fn add(&mut self, name: &str) {
-        if let Self::Names(names) = self {
-            names.insert(name.into());
-        }
-    }
-
-    fn may_hold(&self, name: &str) -> bool {
-        match self {
-            Self::Names(names) => names.contains(name),
-            Self::Anything => true,
-        }
-    }
-}
-
 impl Rules {
     /// Notes that items of any name may stand in what could not be read.
     fn lack_anything(&mut self) {
-        self.variables.unread = Unread::Anything;
-        self.triggers.unread = Unread::Anything;
-        self.tags.unread = Unread::Anything;
+        self.variables.lack_anything();
+        self.triggers.lack_anything();
+        self.tags.lack_anything();
     }
 
     fn read(&mut self, file: &Arc<str>, root: &Node, diagnostics: &mut Diagnostics) {
@@ -188,9 +128,9 @@ impl Rules {
         };
         for (key, section) in sections {
             match &*key.name {
-                "variables" => read_items(&mut self.variables, "variable", file, section, diagnostics),
-                "triggers" => read_items(&mut self.triggers, "trigger", file, section, diagnostics),
-                "tags" => read_items(&mut self.tags, "tag", file, section, diagnostics),
+                "variables" => self.variables.read("variable", file, section, diagnostics),
+                "triggers" => self.triggers.read("trigger", file, section, diagnostics),
+                "tags" => self.tags.read("tag", file, section, diagnostics),
                 "consent" => self.consent.extend(read_one(file, key, section, diagnostics)),
                 "settings" => self.settings.extend(read_one(file, key, section, diagnostics)),
                 other => {
@@ -214,84 +154,6 @@ fn read_one<T: for<'de> Deserialize<'de>>(
 ) -> Option<T> {
     let place = key.span.place(file);
     decode(section, &Context { file, owner: &key.name, name: Some(&place) }, diagnostics)
-}
-
-/// Reads a section of named items; a name that another file gave already is an error.
-fn read_items<T: for<'de> Deserialize<'de>>(
-    items: &mut Items<T>,
-    kind: &str,
-    file: &Arc<str>,
-    section: &Node,
-    diagnostics: &mut Diagnostics,
-) {
-    let entries = match &section.value {
-        Value::Map(entries) => entries.as_slice(),
-        Value::Null => &[],
-        _ => {
-            let message = format!("expected a mapping from names to {kind}s, found {}", section.describe());
-            diagnostics.push(Diagnostic::error("wrong-type", message).at(section.span.place(file)));
-            items.unread = Unread::Anything;
-            return;
-        }
-    };
-    for (key, node) in entries {
-        let owner = format!("{kind} {}", quoted(&key.name));
-        let place = key.span.place(file);
-        if let Some(first) = items.read.iter().find(|item| *item.name == *key.name) {
-            let problem = Diagnostic::error("duplicate-name", format!("there is another {owner}")).at(place);
-            let first = format!("the first is at {}:{}", first.place.file, first.place.line);
-            diagnostics.push(problem.of(owner).help(first));
-            continue;
-        }
-        let errors_before = diagnostics.errors();
-        match decode(node, &Context { file, owner: &owner, name: Some(&place) }, diagnostics) {
-            Some(rule) => {
-                let reading = if diagnostics.errors() > errors_before { Reading::Flawed } else { Reading::Sound };
-                items.read.push(Item { name: (&*key.name).into(), place, rule, reading });
-            }
-            None => items.unread.add(&key.name),
-        }
-    }
-}
-
-impl Names {
-    pub fn of<T>(kind: &'static str, items: &Items<T>) -> Self {
-        let names = items.read.iter().enumerate();
-        let index = names.map(|(position, item)| (Arc::clone(&item.name), position)).collect();
-        Self { kind, index, unread: items.unread.clone() }
-    }
-
-    /// Where the item of this name stands; reports a name that nothing bears.
-    pub fn find(&self, name: &str, place: &Place, owner: &str, diagnostics: &mut Diagnostics) -> Option<usize> {
-        let found = self.index.get(name).copied();
-        if found.is_none() && !self.unread.may_hold(name) {
-            let message = format!("there is no {} {}", self.kind, quoted(name));
-            let code = match self.kind {
-                "variable" => "unknown-variable",
-                _ => "unknown-trigger",
-            };
-            let problem = Diagnostic::error(code, message).at(place.clone()).of(owner);
-            diagnostics.push(problem.help(did_you_mean(name, self.all()).or_else(|| self.list())));
-        }
-        found
-    }
-
-    fn all(&self) -> impl Iterator<Item = &str> {
-        self.index.keys().map(AsRef::as_ref)
-    }
-
-    /// All names, if they are few.
-    fn list(&self) -> Option<String> {
-        const FEW: usize = 8;
-        let mut names: Vec<_> = self.all().map(quoted).collect();
-        names.sort_unstable();
-        match names.as_slice() {
-            [] => Some(format!("there are no {}s at all", self.kind)),
-            [single] => Some(format!("the only {} is {single}", self.kind)),
-            names if names.len() <= FEW => Some(format!("the {}s are {}", self.kind, names.join(", "))),
-            _ => None,
-        }
-    }
 }
 
 fn consent_default(rules: &[ConsentRule], diagnostics: &mut Diagnostics) -> Statement {

@@ -471,6 +471,22 @@ impl Server {
         (status.expect("an exit status"), self.log.lines())
     }
 
+    /// Sends a signal again and again until the program ends; gives its exit status and its whole log.
+    pub async fn ended_by(mut self, signal: Signal) -> (ExitStatus, Vec<String>) {
+        let ended = async {
+            loop {
+                self.signal(signal);
+                if let Ok(status) = tokio::time::timeout(Duration::from_millis(50), self.child.wait()).await {
+                    return status.expect("an exit status");
+                }
+            }
+        };
+        match tokio::time::timeout(PATIENCE, ended).await {
+            Ok(status) => (status, self.log.lines()),
+            Err(_) => panic!("the program does not end: {:#?}", self.log.lines()),
+        }
+    }
+
     /// Waits for a log line, from the start of the program on.
     pub async fn logs(&self, wanted: impl Fn(&str) -> bool) -> String {
         self.logs_times(1, wanted).await.pop().expect("a line")

@@ -38,9 +38,9 @@ fn condition(
         Diagnostic::error("bad-condition", message).at(rule.place.clone()).of(owner).help(help)
     };
     let subject = subject(rule, owner, variables, diagnostics);
-    let errors_before = diagnostics.errors();
+    let errors_before = diagnostics.errors_told();
     let mut operators = operators(rule, owner, diagnostics);
-    if diagnostics.errors() > errors_before {
+    if diagnostics.errors_told() > errors_before {
         return None;
     }
     let group = match (&rule.any, &rule.all) {

@@ -25,7 +25,7 @@ pub(super) struct Known<'a> {
 }
 
 pub(super) fn compile(items: Items<TagRule>, known: &Known<'_>, diagnostics: &mut Diagnostics) -> Vec<Tag> {
-    items.read.iter().filter_map(|item| tag(item, known, diagnostics)).collect()
+    items.list.iter().filter_map(|item| tag(item, known, diagnostics)).collect()
 }
 
 /// `None` goes with at least one error.

@@ -19,7 +19,7 @@ pub(super) fn compile(
     variables: &Names,
     diagnostics: &mut Diagnostics,
 ) -> (Vec<Trigger>, Names) {
-    let names = Names::of("trigger", &items);
+    let (items, names) = items.into_parts("trigger");
     let compile_one = |item: &Item<TriggerRule>| {
         let owner = format!("trigger {}", quoted(&item.name));
         Trigger {
@@ -28,7 +28,7 @@ pub(super) fn compile(
             conditions: conditions::compile(&item.rule.when, &owner, item.reading, variables, diagnostics),
         }
     };
-    (items.read.iter().map(compile_one).collect(), names)
+    (items.iter().map(compile_one).collect(), names)
 }
 
 fn events(item: &Item<TriggerRule>, owner: &str, diagnostics: &mut Diagnostics) -> Option<EventMatch> {

@@ -24,8 +24,7 @@ pub(super) fn compile(
     options: &LoadOptions<'_>,
     diagnostics: &mut Diagnostics,
 ) -> (Vec<Variable>, Names) {
-    let names = Names::of("variable", &items);
-    let items = items.read;
+    let (items, names) = items.into_parts("variable");
     let variables: Vec<Variable> = items
         .iter()
         .map(|item| {
