@@ -1,6 +1,14 @@
 //! The integration tests: one binary, one module for each thing that no unit test can show.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::large_enum_variant,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, says with which seed, and stands in the world that the program is in"
+)]
 
 mod bad_input;
 mod cases;
