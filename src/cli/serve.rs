@@ -82,7 +82,8 @@ impl Home {
             seats: thread::available_parallelism().map_or(1, usize::from),
         };
         let loaded = load::load(&files, options);
-        report(&mut io::stderr().lock(), Format::Text, &loaded.diagnostics, &loaded.sources)?;
+        // A container is no worse for nobody reading what is said about it.
+        let _ = report(&mut io::stderr().lock(), Format::Text, &loaded.diagnostics, &loaded.sources);
         loaded.container.with_context(|| format!("the container is broken: {}", loaded.diagnostics.summary()))
     }
 }
@@ -107,11 +108,8 @@ async fn serve(mut settings: Settings, container: Container, home: Home) -> anyh
         demo::send_samples(service.sites).await?;
         tracing::info!(target: "tidegate::demo", "this is a demo: conversions go to the stand-in, not to OpenAI; state is under {}", settings.data.display());
     }
-    loop {
-        match signals.next().await {
-            Asked::Reload => reload(&service, &home),
-            Asked::Stop => break,
-        }
+    while let Asked::Reload = signals.next().await {
+        reload(&service, &home);
     }
     tracing::info!("stopping; a second signal stops at once");
     tokio::select! {
