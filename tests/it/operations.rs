@@ -244,8 +244,16 @@ async fn a_reply_and_the_log_name_the_hit_that_was_refused() {
     shop.close().await;
 }
 
-/// A template of the library's name, which `check` notes.
-const PAGEVIEW: &str = include_str!("../../tags/openai_pageview.rhai");
+/// A tag that names another consent than its template needs, which `check` warns of.
+const WARNED_OF: &str = r#"
+triggers: { Extra: { event: extra } }
+tags:
+  Extra:
+    template: openai_pageview
+    triggers: Extra
+    consent: analytics_storage
+    parameters: { pixel_id: px-shop, api_key: { secret: OPENAI_CONVERSIONS_API_KEY } }
+"#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_nobody_reads_any_more_stops_nothing() {
@@ -257,7 +265,7 @@ async fn a_log_that_nobody_reads_any_more_stops_nothing() {
     shop.wait_for(10).await;
     // A container with something to say about it goes live all the same.
     let before = text_of(&shop, shop.sites(), "/readyz").await;
-    shop.place.write("tags/openai_pageview.rhai", PAGEVIEW);
+    shop.place.write("rules/extra.yaml", WARNED_OF);
     shop.server().signal(Signal::HUP);
     let live = async { while text_of(&shop, shop.sites(), "/readyz").await == before {} };
     tokio::time::timeout(PATIENCE, live).await.expect("it goes live");
