@@ -48,13 +48,10 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// A host without port and in lower case; an IPv6 address keeps its brackets.
+/// A host without port and in lower case. An IPv6 address keeps its brackets; without any, its colons name no port.
 pub fn bare_host(host: &str) -> Box<str> {
-    let name = match host.rsplit_once(':') {
-        // A colon inside brackets, or of a bare IPv6 address, begins no port.
-        Some((name, port)) if !port.contains(']') && (!name.contains(':') || name.ends_with(']')) => name,
-        _ => host,
-    };
+    let names_no_port = host.ends_with(']') || !host.starts_with('[') && host.matches(':').count() > 1;
+    let name = if names_no_port { host } else { host.rsplit_once(':').map_or(host, |(name, _)| name) };
     name.to_ascii_lowercase().into()
 }
 

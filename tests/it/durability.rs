@@ -32,7 +32,9 @@ const MOODS: [fn() -> Option<Failure>; 5] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_when_the_program_is_killed() {
-    survive(5, rand::random()).await;
+    let seed = fresh_seed();
+    println!("repeat with TIDEGATE_SOAK_SEED={seed}");
+    survive(5, seed).await;
 }
 
 /// The same for longer: `scripts/soak`.
@@ -40,12 +42,17 @@ async fn nothing_acknowledged_is_lost_when_the_program_is_killed() {
 #[ignore = "takes minutes; scripts/soak runs it"]
 async fn soak() {
     let number = |name: &str| env::var(name).ok().and_then(|text| text.parse().ok());
-    survive(number("TIDEGATE_SOAK_KILLS").unwrap_or(50), number("TIDEGATE_SOAK_SEED").unwrap_or_else(rand::random))
-        .await;
+    let (kills, seed) = (number("TIDEGATE_SOAK_KILLS"), number("TIDEGATE_SOAK_SEED"));
+    let (kills, seed) = (kills.unwrap_or(50), seed.unwrap_or_else(fresh_seed));
+    println!("{kills} kills; repeat with TIDEGATE_SOAK_SEED={seed}");
+    survive(kills, seed).await;
+}
+
+fn fresh_seed() -> u64 {
+    tidegate::app::random_id().as_u64_pair().0
 }
 
 async fn survive(kills: u64, seed: u64) {
-    println!("{kills} kills, TIDEGATE_SOAK_SEED={seed}");
     let mut random = Random(seed);
     let mut shop = Shop::spawn(Place::own_rules(), &[]).await;
     let mut acknowledged = BTreeSet::new();
@@ -84,7 +91,6 @@ async fn survive(kills: u64, seed: u64) {
     }
     shop.stop().await;
     assert_eq!(integrity(&shop), "ok", "seed {seed}");
-    println!("{} acknowledged, {} duplicates", acknowledged.len(), shop.standin.requests().duplicates);
     let duplicates = shop.standin.requests().duplicates;
     shop.close_leaving(Left { duplicates, ..Left::default() }).await;
 }

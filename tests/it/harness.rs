@@ -42,6 +42,7 @@ use tokio::{
     net::TcpStream,
     process::{Child, Command},
     sync::watch,
+    task::JoinSet,
 };
 
 /// Longer than anything here takes, also on a machine that is busy with something else.
@@ -135,7 +136,7 @@ pub struct Shop {
 
 enum Running {
     InProcess(Box<Service>),
-    Program(Server),
+    Program(Box<Server>),
     No,
     Closed,
 }
@@ -201,18 +202,24 @@ impl Shop {
 
     /// Starts the real program.
     pub async fn start(&mut self, arguments: &[&str]) {
-        assert!(matches!(self.running, Running::No), "the server runs already");
-        self.running = Running::Program(Server::start(self, arguments, &environment()).await);
+        self.start_in(arguments, &environment()).await;
     }
 
     /// Starts the real program with another environment.
     pub async fn start_in(&mut self, arguments: &[&str], environment: &[(&str, &str)]) {
         assert!(matches!(self.running, Running::No), "the server runs already");
-        self.running = Running::Program(Server::start(self, arguments, environment).await);
+        self.running = Running::Program(Box::new(Server::start(self, arguments, environment).await));
     }
 
     pub fn server(&self) -> &Server {
         match &self.running {
+            Running::Program(server) => server,
+            _ => panic!("the real program does not run"),
+        }
+    }
+
+    pub fn server_mut(&mut self) -> &mut Server {
+        match &mut self.running {
             Running::Program(server) => server,
             _ => panic!("the real program does not run"),
         }
@@ -227,27 +234,18 @@ impl Shop {
 
     /// Kills the program as a power failure would, and waits until it is gone.
     pub async fn crash(&mut self) {
-        let Running::Program(server) = std::mem::replace(&mut self.running, Running::No) else {
-            panic!("the real program does not run")
-        };
-        server.kill().await;
+        self.take_server().kill().await;
     }
 
     /// Stops the program in order; gives its log.
     pub async fn stop(&mut self) -> Vec<String> {
-        let Running::Program(server) = std::mem::replace(&mut self.running, Running::No) else {
-            panic!("the real program does not run")
-        };
-        server.signal(Signal::TERM);
-        let (status, log) = server.ended().await;
-        assert_eq!(status.code(), Some(0), "{log:#?}");
-        log
+        self.take_server().stop().await
     }
 
     /// Hands the program over, to be watched to its end.
     pub fn take_server(&mut self) -> Server {
         match std::mem::replace(&mut self.running, Running::No) {
-            Running::Program(server) => server,
+            Running::Program(server) => *server,
             _ => panic!("the real program does not run"),
         }
     }
@@ -317,9 +315,7 @@ impl Shop {
         match std::mem::replace(&mut self.running, Running::Closed) {
             Running::InProcess(service) => service.stop().await,
             Running::Program(server) => {
-                server.signal(Signal::TERM);
-                let (status, log) = server.ended().await;
-                assert_eq!(status.code(), Some(0), "{log:#?}");
+                server.stop().await;
             }
             Running::No | Running::Closed => {}
         }
@@ -390,32 +386,22 @@ pub fn environment() -> [(&'static str, &'static str); 2] {
 pub struct Server {
     child: Child,
     log: Log,
+    readers: JoinSet<()>,
     pub sites: SocketAddr,
     pub admin: SocketAddr,
 }
 
 /// The lines of a program's standard output and error, as they come.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Log(watch::Sender<Vec<String>>);
 
 impl Log {
-    fn follow(child: &mut Child) -> Self {
-        let log = Self(watch::Sender::default());
-        let stdout = child.stdout.take().expect("a pipe");
-        let stderr = child.stderr.take().expect("a pipe");
-        log.read(stdout);
-        log.read(stderr);
-        log
-    }
-
-    fn read(&self, pipe: impl AsyncRead + Send + Unpin + 'static) {
-        let log = self.0.clone();
-        tokio::spawn(async move {
-            let mut lines = BufReader::new(pipe).lines();
-            while let Ok(Some(line)) = lines.next_line().await {
-                log.send_modify(|log| log.push(line));
-            }
-        });
+    /// Reads a pipe to its end.
+    async fn read(self, pipe: impl AsyncRead + Unpin) {
+        let mut lines = BufReader::new(pipe).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            self.0.send_modify(|log| log.push(line));
+        }
     }
 
     fn lines(&self) -> Vec<String> {
@@ -436,7 +422,9 @@ impl Server {
     /// The log is given where it did not start.
     async fn follow(mut command: Command) -> Result<Self, Vec<String>> {
         let mut child = command.spawn().expect("the program starts");
-        let log = Log::follow(&mut child);
+        let (log, mut readers) = (Log::default(), JoinSet::new());
+        readers.spawn(log.clone().read(child.stdout.take().expect("a pipe")));
+        readers.spawn(log.clone().read(child.stderr.take().expect("a pipe")));
         let mut lines = log.0.subscribe();
         let live = |lines: &Vec<String>| lines.iter().find_map(|line| addresses(line));
         let started = async {
@@ -447,7 +435,7 @@ impl Server {
         };
         let found = tokio::time::timeout(PATIENCE, started).await.ok().flatten();
         match found {
-            Some((sites, admin)) => Ok(Self { child, log, sites, admin }),
+            Some((sites, admin)) => Ok(Self { child, log, readers, sites, admin }),
             None => {
                 child.kill().await.expect("the program can be killed");
                 Err(log.lines())
@@ -460,6 +448,15 @@ impl Server {
         kill_process(pid.expect("the program runs"), signal).expect("the program can be signalled");
     }
 
+    /// Stops it in order; gives its log.
+    pub async fn stop(self) -> Vec<String> {
+        self.signal(Signal::TERM);
+        let (status, log) = self.ended().await;
+        assert_eq!(status.code(), Some(0), "{log:#?}");
+        assert!(!log.iter().any(|line| line.contains("panicked")), "{log:#?}");
+        log
+    }
+
     async fn kill(mut self) {
         self.child.kill().await.expect("the program can be killed");
     }
@@ -468,23 +465,28 @@ impl Server {
     pub async fn ended(mut self) -> (ExitStatus, Vec<String>) {
         let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         let status = ended.unwrap_or_else(|_| panic!("the program does not end: {:#?}", self.log.lines()));
+        while self.readers.join_next().await.is_some() {}
         (status.expect("an exit status"), self.log.lines())
     }
 
-    /// Sends a signal again and again until the program ends; gives its exit status and its whole log.
-    pub async fn ended_by(mut self, signal: Signal) -> (ExitStatus, Vec<String>) {
-        let ended = async {
+    /// Signals it again and again until it ends; gives its whole log.
+    pub async fn signalled_until_ended(mut self, signal: Signal) -> Vec<String> {
+        let signalled = async {
             loop {
                 self.signal(signal);
-                if let Ok(status) = tokio::time::timeout(Duration::from_millis(50), self.child.wait()).await {
-                    return status.expect("an exit status");
+                if tokio::time::timeout(Duration::from_millis(100), self.child.wait()).await.is_ok() {
+                    return;
                 }
             }
         };
-        match tokio::time::timeout(PATIENCE, ended).await {
-            Ok(status) => (status, self.log.lines()),
-            Err(_) => panic!("the program does not end: {:#?}", self.log.lines()),
-        }
+        tokio::time::timeout(PATIENCE, signalled).await.expect("the program ends");
+        while self.readers.join_next().await.is_some() {}
+        self.log.lines()
+    }
+
+    /// Closes the pipes that the program writes to.
+    pub async fn stop_listening(&mut self) {
+        self.readers.shutdown().await;
     }
 
     /// Waits for a log line, from the start of the program on.

@@ -92,9 +92,8 @@ async fn while_it_drains_it_is_not_ready_and_goes_on_and_a_second_signal_ends_it
     shop.accept(&purchase("drained")).await;
     shop.wait_for(1).await;
 
-    // One that comes right after the first is taken for its echo, so it may have to be said again.
-    let server = shop.take_server();
-    let (_, log) = server.ended_by(Signal::TERM).await;
+    // A signal that follows at once may be an echo of the first; a person goes on asking.
+    let log = shop.take_server().signalled_until_ended(Signal::TERM).await;
     assert!(log.iter().any(|line| line.contains("stopped at once")), "{log:#?}");
     // It was delivered; whether that was written down in time is left open.
     shop.start(&[]).await;
@@ -242,6 +241,34 @@ async fn a_reply_and_the_log_name_the_hit_that_was_refused() {
     assert_eq!(answer.status(), 400);
     let line = shop.server().logs(|line| line.contains("refused") && line.contains("event: must be")).await;
     assert!(serde_json::from_str::<Value>(&line).expect("JSON")["hit"].is_string(), "{line}");
+    shop.close().await;
+}
+
+/// A tag that names another consent than its template needs, which `check` warns of.
+const WARNED_OF: &str = r#"
+triggers: { Extra: { event: extra } }
+tags:
+  Extra:
+    template: openai_pageview
+    triggers: Extra
+    consent: analytics_storage
+    parameters: { pixel_id: px-shop, api_key: { secret: OPENAI_CONVERSIONS_API_KEY } }
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_nobody_reads_any_more_stops_nothing() {
+    let mut shop = Shop::spawn(Place::own_rules(), &["--log", "trace"]).await;
+    shop.server_mut().stop_listening().await;
+    for nth in 0..10 {
+        shop.accept(&purchase(&format!("unread-{nth}"))).await;
+    }
+    shop.wait_for(10).await;
+    // A container with something to say about it goes live all the same.
+    let before = text_of(&shop, shop.sites(), "/readyz").await;
+    shop.place.write("rules/extra.yaml", WARNED_OF);
+    shop.server().signal(Signal::HUP);
+    let live = async { while text_of(&shop, shop.sites(), "/readyz").await == before {} };
+    tokio::time::timeout(PATIENCE, live).await.expect("it goes live");
     shop.close().await;
 }
 
