@@ -141,26 +141,64 @@ pub enum Sensitivity {
     Personal,
 }
 
-/// Event data about a person, by the first step of its path.
-const PERSONAL_KEYS: [&str; 10] = [
-    "user_data",
-    "user_id",
-    "client_id",
+/// What names of event data about a person hold, at any step of a path.
+const PERSONAL: [&str; 25] = [
     "user",
+    "client",
+    "customer",
     "email",
+    "mail",
     "phone",
-    "ip_override",
-    "user_agent",
-    "page_location",
-    "page_referrer",
+    "mobile",
+    "first_name",
+    "last_name",
+    "full_name",
+    "address",
+    "street",
+    "city",
+    "postal",
+    "zip",
+    "birth",
+    "gender",
+    "ip_",
+    "agent",
+    "location",
+    "referrer",
+    "oppref",
+    "obref",
+    "clid",
+    "token",
 ];
 
 impl Sensitivity {
     /// Of the event's data at a dotted path. Page addresses count as personal: queries carry click ids and e-mails.
     pub fn of_event_data(path: &str) -> Self {
-        let first = path.split('.').next().unwrap_or_default();
-        if PERSONAL_KEYS.contains(&first) { Self::Personal } else { Self::Public }
+        let path = path.to_ascii_lowercase();
+        if PERSONAL.iter().any(|part| path.contains(part)) { Self::Personal } else { Self::Public }
     }
+}
+
+/// A text that somebody composed (a script's log line, a destination's answer) without what looks like an e-mail
+/// address or a phone number. A last line of defence: whoever composes it should leave them out.
+pub fn redacted(text: &str) -> String {
+    const LONG_NUMBER: usize = 9;
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '@' | '.' | '_' | '-' | '+' | '%');
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|c| is_part(c) != is_part(first)).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        let digits = word.chars().filter(char::is_ascii_digit).count();
+        let is_number =
+            digits >= LONG_NUMBER && word.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'));
+        match word {
+            _ if word.contains('@') => shown.push_str("(an e-mail address)"),
+            _ if is_number => shown.push_str("(a long number)"),
+            _ => shown.push_str(word),
+        }
+        rest = after;
+    }
+    shown
 }
 
 /// A value that a condition found: shown, cut short, or withheld.
@@ -241,6 +279,37 @@ impl fmt::Display for TagVerdict {
                 }
                 Ok(())
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn composed_texts_lose_addresses_and_long_numbers() {
+        for (text, shown) in [
+            ("no ada@example.com here", "no (an e-mail address) here"),
+            ("<ada+x@example.co.uk>", "<(an e-mail address)>"),
+            ("call +40746123456 now", "call (a long number) now"),
+            ("order T-90210 of 12990 cents", "order T-90210 of 12990 cents"),
+            ("events[17].data.currency: missing", "events[17].data.currency: missing"),
+            ("", ""),
+        ] {
+            assert_eq!(redacted(text), shown);
+        }
+    }
+
+    #[test]
+    fn data_about_people_is_told_by_its_name() {
+        for path in
+            ["user_data.email_address", "items.0.customer_phone", "clientId", "oppref", "gclid", "page_location"]
+        {
+            assert_eq!(Sensitivity::of_event_data(path), Sensitivity::Personal, "{path}");
+        }
+        for path in ["value", "currency", "items.0.item_name", "plan", "page_title", "method"] {
+            assert_eq!(Sensitivity::of_event_data(path), Sensitivity::Public, "{path}");
         }
     }
 }

@@ -175,7 +175,7 @@ pub struct ManifestRule {
     pub permissions: PermissionsRule,
     /// Cookies that are expired where the visitor refuses what the tag needs.
     #[serde(default)]
-    pub expire_when_refused: Vec<Box<str>>,
+    pub expire_when_refused: Vec<Placed<Box<str>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
