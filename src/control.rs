@@ -1,7 +1,12 @@
 //! The control socket in the data folder: how the command line talks to the server that holds the folder's lock. Only
 //! the server's own user can open it.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context;
 use axum::{
@@ -21,11 +26,17 @@ use crate::{
     outbox::{CallId, ListQuery, Page, StoreError, StoredCall},
 };
 
-/// Serves the desk on the folder's socket until `stop` turns true.
+/// The folder's socket, bound and not yet served.
+pub struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+/// Binds the folder's socket. Needs a tokio runtime.
 ///
 /// # Errors
 /// The socket cannot be made.
-pub fn serve(folder: &DataFolder, desk: Desk, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+pub fn bind(folder: &DataFolder) -> anyhow::Result<Socket> {
     let path = DataFolder::socket(folder.path());
     // Left behind by a server that was killed: we hold the lock, so nobody listens on it.
     match fs::remove_file(&path) {
@@ -34,19 +45,25 @@ pub fn serve(folder: &DataFolder, desk: Desk, mut stop: watch::Receiver<bool>) -
         }
         _ => {}
     }
-    let listener = UnixListener::bind(&path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    let listener = UnixListener::bind(&path).with_context(|| {
+        format!("cannot listen on {}; a socket's path has at most 107 bytes: choose a shorter --data", path.display())
+    })?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
-    tokio::spawn(async move {
+    Ok(Socket { listener, path })
+}
+
+impl Socket {
+    /// Serves the desk until `stop` turns true.
+    pub async fn serve(self, desk: Desk, mut stop: watch::Receiver<bool>) {
         let stopped = async move {
             // An error means that the sender is gone, which is a stop as well.
             let _ = stop.wait_for(|stop| *stop).await;
         };
-        if let Err(error) = axum::serve(listener, routes(desk)).with_graceful_shutdown(stopped).await {
+        if let Err(error) = axum::serve(self.listener, routes(desk)).with_graceful_shutdown(stopped).await {
             tracing::warn!(target: "tidegate::control", "the control socket failed: {error}");
         }
-        let _ = fs::remove_file(&path);
-    });
-    Ok(())
+        let _ = fs::remove_file(&self.path);
+    }
 }
 
 fn routes(desk: Desk) -> Router {

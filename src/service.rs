@@ -65,6 +65,7 @@ impl Service {
         let folder = open_folder(settings)?;
         let sites = listen(settings.listen, "--listen").await?;
         let admin = listen(settings.admin, "--admin").await?;
+        let socket = control::bind(&folder)?;
         let destinations = Destinations { openai: openai(settings, environment)? };
         let options = Options { reserve_bytes: settings.disk_reserve, ..Options::default() };
         let outbox: Arc<dyn Outbox> =
@@ -77,12 +78,12 @@ impl Service {
 
         let (stop, stopping) = watch::channel(false);
         let desk = Desk::new(outbox, Some(Arc::clone(&delivery)));
-        control::serve(&folder, desk, stopping.clone())?;
         let collect = Arc::new(Collect::new(Arc::clone(&app), settings.trusted_proxies.clone(), settings.rate_limit));
         let (sites_address, admin_address) = (sites.local_addr()?, admin.local_addr()?);
         let tasks = vec![
             serve(sites, Arc::clone(&collect).routes(), settings.max_connections, &stopping),
             serve(admin, admin::routes(Arc::clone(&app), admin_address), ADMIN_CONNECTIONS, &stopping),
+            tokio::spawn(socket.serve(desk, stopping.clone())),
             tokio::spawn(tidy(collect, stopping)),
         ];
         Ok(Self {

@@ -116,12 +116,21 @@ async fn serve(mut settings: Settings, container: Container, home: Home) -> anyh
     tracing::info!("stopping; a second signal stops at once");
     tokio::select! {
         () = service.stop() => tracing::info!("stopped; nothing accepted was lost"),
-        () = signals.stop_again() => tracing::warn!("stopped at once; what was in flight is due again at the next start"),
+        () = signals.stop_again() => {
+            tracing::warn!("stopped at once; what was in flight is due again at the next start");
+            leave();
+        }
     }
     if let Some(standin) = standin {
         standin.stop().await;
     }
     Ok(())
+}
+
+/// Ends the process. Returning would wait for the outbox's threads, and so for a disk that may hang.
+#[expect(clippy::exit, reason = "whoever signals twice does not want to wait for anything")]
+fn leave() -> ! {
+    std::process::exit(Exit::Fine as i32)
 }
 
 /// Puts the container of the moment in place; a broken one changes nothing.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::{
     Container, ContainerSettings, Parts,
-    diagnostic::{Diagnostic, Diagnostics, Severity, Sources, did_you_mean, quoted},
+    diagnostic::{Diagnostic, Diagnostics, Place, Severity, Sources, did_you_mean, quoted},
     model::{ConsentRule, SECTIONS, SettingsRule, StatusRule, TagRule, TriggerRule, VariableRule},
     yaml::{self, Key, Node, Placed, Value, decode::Context, decode::decode},
 };
@@ -84,6 +84,11 @@ pub fn load(files: &Sources, options: LoadOptions<'_>) -> Loaded {
             None if diagnostics.errors_told() > errors_before => rules.lack_anything(),
             None => {}
         }
+    }
+    for path in files.keys().filter(|path| path.ends_with(".yml")) {
+        let problem = Diagnostic::warning("ignored-file", format!("{path} is not read"));
+        let help = format!("name it {}.yaml", path.trim_end_matches(".yml"));
+        diagnostics.push(problem.at(Place::new(path, 1, 1, 0)).help(help));
     }
     let (templates, scripts) = templates::compile(files, options.library, options.seats, &mut diagnostics);
     let (variables, variable_names) = variables::compile(rules.variables, &options, &mut diagnostics);

@@ -60,7 +60,7 @@ fn kind(
     if let Some(path) = &rule.event_data {
         kinds.push(VariableKind::EventData { path: path.value.clone() });
     }
-    if let Some(name) = &rule.query {
+    if let Some(name) = &rule.page_query {
         kinds.push(VariableKind::Query { name: name.value.clone() });
     }
     if let Some(name) = &rule.cookie {
@@ -88,7 +88,8 @@ fn kind(
     }
     if count != 1 {
         let message = format!("{owner} must have one kind, but has {}", if count == 0 { "none" } else { "several" });
-        let help = "the kinds are constant, event_data, query, cookie, header, environment, regex_table".to_owned();
+        let help =
+            "the kinds are constant, event_data, page_query, cookie, header, environment, regex_table".to_owned();
         diagnostics.push(Diagnostic::error("variable-kind", message).at(item.place.clone()).of(owner).help(help));
         return None;
     }
