@@ -82,7 +82,13 @@ impl App {
             (Arc::clone(&container.version), processed)
         };
         let trace = processed.trace;
-        let mut decided = processed.result.map_err(Refusal::Bad)?;
+        let mut decided = match processed.result {
+            Ok(decided) => decided,
+            Err(bad) => {
+                tell(&trace);
+                return Err(Refusal::Bad(bad));
+            }
+        };
         let calls = std::mem::take(&mut decided.calls);
         if !calls.is_empty() {
             let record = Record { hit: id, accepted: received, version, calls };
