@@ -22,7 +22,7 @@ use crate::{
     outbox::{Outbox, Record},
     pipeline::{self, Decided, Surroundings},
     time::Timestamp,
-    trace::Trace,
+    trace::{TagTrace, Trace},
 };
 
 /// Shared by every handler; cheap to clone as an [`Arc`].
@@ -102,12 +102,12 @@ fn tell(trace: &Trace) {
     for event in &trace.events {
         let name = &event.name;
         if event.tags.is_empty() {
-            tracing::debug!(target: "tidegate::hit", %hit, event = %name, "no trigger looks at this event");
+            tracing::debug!(target: "tidegate::hit", %hit, "{name}: no trigger looks at this event");
         }
-        for tag in &event.tags {
-            tracing::debug!(target: "tidegate::hit", %hit, event = %name, tag = %tag.tag, "{}", tag.verdict);
-            for note in &tag.notes {
-                tracing::debug!(target: "tidegate::hit", %hit, event = %name, tag = %tag.tag, "note: {note}");
+        for TagTrace { tag, verdict, notes } in &event.tags {
+            tracing::debug!(target: "tidegate::hit", %hit, "{name}: tag {tag:?} {verdict}");
+            for note in notes {
+                tracing::debug!(target: "tidegate::hit", %hit, "{name}: tag {tag:?} notes {note}");
             }
         }
     }

@@ -21,7 +21,14 @@ mod trace;
 #[command(name = "tidegate", version, arg_required_else_help = true)]
 pub struct Cli {
     /// Folder of the container, which holds rules/ and tags/
-    #[arg(short = 'C', long = "container", env = "TIDEGATE_CONTAINER", global = true, default_value = ".", value_name = "FOLDER")]
+    #[arg(
+        short = 'C',
+        long = "container",
+        env = "TIDEGATE_CONTAINER",
+        global = true,
+        default_value = ".",
+        value_name = "FOLDER"
+    )]
     folder: PathBuf,
     /// How to write results
     #[arg(long, env = "TIDEGATE_FORMAT", global = true, default_value = "text", value_name = "FORMAT")]
@@ -79,7 +86,10 @@ pub fn run() -> ExitCode {
     };
     let exit = result.unwrap_or_else(|error| {
         // Whoever reads our output may stop reading: `tidegate … | head` is no failure.
-        if error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)) {
+        if error
+            .chain()
+            .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))
+        {
             return Exit::Fine;
         }
         // Standard error is the last resort; if it is gone, so is whoever could read this.

@@ -23,7 +23,8 @@ impl Caller {
             return Self { address: peer.to_canonical(), host: bare_host(own_host.unwrap_or_default()) };
         }
         let hops = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-        let hops: Vec<IpAddr> = hops.flat_map(|value| value.split(',')).filter_map(|hop| hop.trim().parse().ok()).collect();
+        let hops: Vec<IpAddr> =
+            hops.flat_map(|value| value.split(',')).filter_map(|hop| hop.trim().parse().ok()).collect();
         let address = hops.iter().rev().find(|hop| !is_trusted(**hop)).or(hops.first()).copied().unwrap_or(peer);
         let forwarded = text(headers, "x-forwarded-host").and_then(|hosts| hosts.rsplit(',').next()).map(str::trim);
         let host = forwarded.filter(|host| !host.is_empty()).or(own_host).unwrap_or_default();
@@ -67,14 +68,20 @@ mod tests {
 
     #[test]
     fn the_last_hop_that_is_no_proxy_is_the_visitor() {
-        let pairs = [("host", "inner"), ("x-forwarded-for", "6.6.6.6, 203.0.113.9, 10.1.1.1"), ("x-forwarded-host", "t.example.com")];
+        let pairs = [
+            ("host", "inner"),
+            ("x-forwarded-for", "6.6.6.6, 203.0.113.9, 10.1.1.1"),
+            ("x-forwarded-host", "t.example.com"),
+        ];
         assert_eq!(caller("10.0.0.1", &pairs, &["10.0.0.0/8"]), ("203.0.113.9".into(), "t.example.com".into()));
         assert_eq!(caller("10.0.0.1", &[("host", "a")], &["10.0.0.0/8"]), ("10.0.0.1".into(), "a".into()));
     }
 
     #[test]
     fn hosts_lose_their_port_and_addresses_stay_whole() {
-        for (host, bare) in [("a.test:80", "a.test"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]"), ("127.0.0.1:9", "127.0.0.1"), ("", "")] {
+        for (host, bare) in
+            [("a.test:80", "a.test"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]"), ("127.0.0.1:9", "127.0.0.1"), ("", "")]
+        {
             assert_eq!(&*bare_host(host), bare);
         }
     }

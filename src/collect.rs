@@ -48,13 +48,13 @@ impl Collect {
     }
 
     /// The routes that sites use.
-    pub fn routes(self) -> Router {
+    pub fn routes(self: Arc<Self>) -> Router {
         Router::new()
             .route("/hit", axum::routing::any(hit))
             .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))
             .fallback(|| async { Refusal::Unclaimed })
-            .with_state(Arc::new(self))
+            .with_state(self)
     }
 
     /// Forgets addresses that have been quiet, so that the limiter does not grow without bound.
@@ -65,7 +65,11 @@ impl Collect {
     }
 }
 
-async fn hit(State(collect): State<Arc<Collect>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request) -> Response {
+async fn hit(
+    State(collect): State<Arc<Collect>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
     let started = Instant::now();
     let (head, body) = request.into_parts();
     let caller = Caller::of(peer.ip(), &head.headers, &collect.trusted_proxies);
@@ -139,7 +143,9 @@ fn is_json_or_text(headers: &HeaderMap) -> bool {
     let Some(kind) = headers.get(header::CONTENT_TYPE) else { return true };
     let kind = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
     // curl's `-d` says it sends a form; its body is the JSON all the same, and anything else is refused as bad JSON.
-    ["application/json", "text/plain", "application/x-www-form-urlencoded"].iter().any(|own| kind.eq_ignore_ascii_case(own))
+    ["application/json", "text/plain", "application/x-www-form-urlencoded"]
+        .iter()
+        .any(|own| kind.eq_ignore_ascii_case(own))
 }
 
 fn accepts_json(headers: &HeaderMap) -> bool {
@@ -149,7 +155,8 @@ fn accepts_json(headers: &HeaderMap) -> bool {
 
 fn answer(decided: &Decided, as_json: bool) -> Response {
     let mut response = if as_json {
-        let held: Vec<_> = decided.held.iter().map(|held| json!({"event_id": held.event_id, "needs": held.needs})).collect();
+        let held: Vec<_> =
+            decided.held.iter().map(|held| json!({"event_id": held.event_id, "needs": held.needs})).collect();
         Json(json!({"accepted": decided.events, "held": held})).into_response()
     } else {
         StatusCode::NO_CONTENT.into_response()
@@ -206,6 +213,8 @@ async fn healthz() -> &'static str {
 async fn readyz(State(collect): State<Arc<Collect>>) -> Response {
     match collect.app.readiness() {
         Readiness::Ready { version } => format!("ready {version}\n").into_response(),
-        Readiness::Draining | Readiness::NotWritable => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response(),
+        Readiness::Draining | Readiness::NotWritable => {
+            (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
+        }
     }
 }

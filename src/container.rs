@@ -124,17 +124,7 @@ impl Container {
             }
         }
         let index = TriggerIndexByName::new(&triggers);
-        Self {
-            version,
-            tags,
-            triggers,
-            variables,
-            consent_default,
-            settings,
-            scripts,
-            index,
-            tags_of_trigger,
-        }
+        Self { version, tags, triggers, variables, consent_default, settings, scripts, index, tags_of_trigger }
     }
 
     /// The triggers that look at events of this name, or may.

@@ -77,7 +77,9 @@ impl Refusal {
             Self::TooLarge { limit } => format!("the body is larger than {limit} bytes"),
             Self::MediaType => "the body must be JSON, sent as application/json or text/plain".to_owned(),
             Self::TooMany => "too many hits from this address; try again later".to_owned(),
-            Self::NotDurable(_) => "the hit could not be stored; nothing of it was accepted; try again later".to_owned(),
+            Self::NotDurable(_) => {
+                "the hit could not be stored; nothing of it was accepted; try again later".to_owned()
+            }
         }
     }
 }

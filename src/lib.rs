@@ -35,15 +35,21 @@ pub mod trigger;
 pub mod variable;
 
 // The edges.
+pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod client_address;
 pub mod collect;
+pub mod control;
 pub mod data_folder;
 pub mod delivery;
+pub mod demo;
+pub mod desk;
 pub mod error;
+pub mod logging;
 pub mod metrics;
 pub mod outbox;
 pub mod server;
+pub mod service;
 pub mod settings;
 pub mod standin;

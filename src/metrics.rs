@@ -7,12 +7,20 @@ use std::{
 };
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text::encode},
+    metrics::{MetricType, counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::Registry,
 };
 
-use crate::trace::{TagVerdict, Trace};
+use crate::{
+    delivery::{
+        Delivery,
+        status::{State, Status},
+    },
+    outbox::{AccountState, Outbox},
+    trace::{TagVerdict, Trace},
+};
 
 /// Every metric of the process.
 pub struct Metrics {
@@ -57,12 +65,20 @@ impl Default for Metrics {
             reload_failures: Counter::default(),
             registry: Mutex::default(),
         };
-        registry.register("hits", "Hits, by the client that claimed them and how they were answered", metrics.hits.clone());
+        registry.register(
+            "hits",
+            "Hits, by the client that claimed them and how they were answered",
+            metrics.hits.clone(),
+        );
         registry.register("hit_seconds", "From a hit's head to its answer", metrics.hit_seconds.clone());
         registry.register("events", "Events that hits brought", metrics.events.clone());
         registry.register("tags", "What became of tags that a trigger looked at", metrics.tags.clone());
         registry.register("container", "The version of the container that is live: 1", metrics.container.clone());
-        registry.register("reload_failures", "Containers that were refused; the last good one stayed", metrics.reload_failures.clone());
+        registry.register(
+            "reload_failures",
+            "Containers that were refused; the last good one stayed",
+            metrics.reload_failures.clone(),
+        );
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program", build);
         *metrics.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = registry;
@@ -105,9 +121,10 @@ impl Metrics {
         self.reload_failures.inc();
     }
 
-    /// Lets another part of the process add metrics of its own.
-    pub fn register(&self, add: impl FnOnce(&mut Registry)) {
-        add(&mut self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    /// Shows the outbox and the deliveries out of it at every scrape.
+    pub fn watch_deliveries(&self, outbox: Arc<dyn Outbox>, delivery: Arc<Delivery>) {
+        let mut registry = self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        registry.register_collector(Box::new(Deliveries { outbox, delivery }));
     }
 
     /// Everything, in `OpenMetrics` text.
@@ -118,4 +135,100 @@ impl Metrics {
         let _ = encode(&mut text, &registry);
         text
     }
+}
+
+/// The outbox and its deliveries, read at every scrape.
+struct Deliveries {
+    outbox: Arc<dyn Outbox>,
+    delivery: Arc<Delivery>,
+}
+
+impl std::fmt::Debug for Deliveries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Deliveries")
+    }
+}
+
+impl Collector for Deliveries {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let accounts = self.outbox.accounts();
+        let by_store = |account: &AccountState| account.account.to_string();
+        let now = crate::time::Timestamp::now();
+        let age = |account: &AccountState| account.oldest.map_or(0, |oldest| now.since(oldest).as_secs());
+        gauges(&mut encoder, "outbox_pending", "Calls accepted and not yet settled", &accounts, by_store, |a| {
+            a.pending
+        })?;
+        gauges(&mut encoder, "outbox_dead", "Dead letters", &accounts, by_store, |a| a.dead)?;
+        gauges(&mut encoder, "outbox_oldest_seconds", "Age of the oldest pending call", &accounts, by_store, age)?;
+        let writable = [u64::from(self.outbox.writable().is_ok())];
+        gauges(
+            &mut encoder,
+            "outbox_writable",
+            "Whether hits can be made durable: 1 or 0",
+            &writable,
+            |_| "all".to_owned(),
+            |w| *w,
+        )?;
+
+        let statuses = self.delivery.statuses();
+        let by_status = |status: &Status| status.account.to_string();
+        let paused = |status: &Status| u64::from(matches!(status.state, State::Paused { .. }));
+        let retrying = |status: &Status| u64::from(matches!(status.state, State::Retrying { .. }));
+        gauges(
+            &mut encoder,
+            "account_paused",
+            "Whether an account waits for a person: 1 or 0",
+            &statuses,
+            by_status,
+            paused,
+        )?;
+        gauges(
+            &mut encoder,
+            "account_retrying",
+            "Whether a destination fails: 1 or 0",
+            &statuses,
+            by_status,
+            retrying,
+        )?;
+        counters(&mut encoder, "deliveries_delivered", "Calls that the destination has", &statuses, |s| {
+            s.counts.delivered
+        })?;
+        counters(&mut encoder, "deliveries_retried", "Calls put back after a failed attempt", &statuses, |s| {
+            s.counts.retried
+        })?;
+        counters(&mut encoder, "deliveries_dead", "Calls given up on", &statuses, |s| s.counts.dead)?;
+        counters(&mut encoder, "deliveries_revived", "Dead letters taken back", &statuses, |s| s.counts.revived)?;
+        counters(&mut encoder, "deliveries_attempts", "Requests to the destination", &statuses, |s| s.counts.attempts)
+    }
+}
+
+fn gauges<T>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    items: &[T],
+    account: impl Fn(&T) -> String,
+    value: impl Fn(&T) -> u64,
+) -> Result<(), std::fmt::Error> {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for item in items {
+        let gauge = prometheus_client::metrics::gauge::ConstGauge::new(i64::try_from(value(item)).unwrap_or(i64::MAX));
+        gauge.encode(family.encode_family(&[("account", account(item))])?)?;
+    }
+    Ok(())
+}
+
+fn counters(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    statuses: &[Status],
+    value: impl Fn(&Status) -> u64,
+) -> Result<(), std::fmt::Error> {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for status in statuses {
+        let counter = prometheus_client::metrics::counter::ConstCounter::new(value(status));
+        counter.encode(family.encode_family(&[("account", status.account.to_string())])?)?;
+    }
+    Ok(())
 }

@@ -81,13 +81,8 @@ pub fn process(container: &Container, client: Client, hit: &Arc<Hit>, surroundin
         let consent = ConsentState::resolve(&event.signals, &container.consent_default);
         client::adopt_client_id(&mut event, hit, &consent);
         let event = Arc::new(event);
-        let given = Given {
-            event: Arc::clone(&event),
-            hit: Arc::clone(hit),
-            consent,
-            hit_deadline,
-            clock: surroundings.clock,
-        };
+        let given =
+            Given { event: Arc::clone(&event), hit: Arc::clone(hit), consent, hit_deadline, clock: surroundings.clock };
         trace.events.push(decide_event(container, &given, notes, &mut decided));
     }
     Processed { result: Ok(decided), trace }

@@ -153,8 +153,9 @@ impl Workshop {
         };
         let mut scope = Scope::new();
         api::fill(&mut scope, parameters(tag, moment), given);
-        let (result, notes) =
-            cage::run(given.clock, given.hit_deadline, || seat.engine.eval_ast_with_scope::<Dynamic>(&mut scope, script));
+        let (result, notes) = cage::run(given.clock, given.hit_deadline, || {
+            seat.engine.eval_ast_with_scope::<Dynamic>(&mut scope, script)
+        });
         let outcome = match result {
             Ok(returned) => collect(tag, source, returned),
             Err(error) => Outcome::Failed(runtime_error(source, *error)),
@@ -195,7 +196,9 @@ fn collect(tag: &Tag, source: &Source, returned: Dynamic) -> Outcome {
             Some(api::Returned::Cookie(cookie)) => asked.cookies.push(cookie),
             Some(api::Returned::Skip(reason)) => return Outcome::Skipped { reason: reason.as_str().into() },
             None => {
-                let message = format!("a script returns calls, cookies, skip(reason) or nothing, but this one returned a value of type {kind}");
+                let message = format!(
+                    "a script returns calls, cookies, skip(reason) or nothing, but this one returned a value of type {kind}"
+                );
                 return Outcome::Failed(unplaced(&source.file, &message));
             }
         }
@@ -210,7 +213,9 @@ fn collect(tag: &Tag, source: &Source, returned: Dynamic) -> Outcome {
 fn forbidden(template: &Template, asked: &Asked) -> Option<String> {
     let name = &template.name;
     let call = asked.calls.iter().map(|call| call.account.destination());
-    if let Some(destination) = call.into_iter().find(|wanted| !template.destinations.iter().any(|own| **own == **wanted)) {
+    if let Some(destination) =
+        call.into_iter().find(|wanted| !template.destinations.iter().any(|own| **own == **wanted))
+    {
         return Some(format!("tags/{name}.yaml does not permit calls to the destination {destination:?}"));
     }
     let cookie = asked.cookies.iter().find(|wanted| !template.cookies.contains(&wanted.name))?;

@@ -28,7 +28,7 @@ pub async fn serve(listener: TcpListener, routes: Router, max_connections: usize
     loop {
         let permit = tokio::select! {
             permit = Arc::clone(&connections).acquire_owned() => permit,
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = stopped(&mut stop) => break,
         };
         let Ok(permit) = permit else { break };
         let (stream, peer) = tokio::select! {
@@ -40,7 +40,7 @@ pub async fn serve(listener: TcpListener, routes: Router, max_connections: usize
                     continue;
                 }
             },
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = stopped(&mut stop) => break,
         };
         serve_connection(stream, peer, routes.clone(), &graceful, permit);
     }
@@ -48,6 +48,11 @@ pub async fn serve(listener: TcpListener, routes: Router, max_connections: usize
     if tokio::time::timeout(FINISH_TIME, graceful.shutdown()).await.is_err() {
         tracing::warn!(target: "tidegate::server", "some requests did not finish in {} s and were cut off", FINISH_TIME.as_secs());
     }
+}
+
+/// Resolves once the server is told to stop, or nobody is left who could tell it.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 fn serve_connection(

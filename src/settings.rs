@@ -8,6 +8,7 @@ use clap::Args;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use crate::logging::LogFormat;
 
 /// What an operator said, by flag, environment or file; silent where `None`.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -49,6 +50,12 @@ pub struct Stated {
     /// Seconds between "not ready" and the end of accepting, when stopping [default: 0]
     #[arg(long, env = "TIDEGATE_DRAIN", value_name = "SECONDS")]
     pub drain: Option<u64>,
+    /// What is logged: a level, or levels by target [default: info]
+    #[arg(long, env = "TIDEGATE_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+    /// How log lines are written [default: auto]
+    #[arg(long, env = "TIDEGATE_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
 }
 
 /// The settings in force.
@@ -67,6 +74,8 @@ pub struct Settings {
     /// Bytes.
     pub disk_reserve: u64,
     pub drain: Duration,
+    pub log: String,
+    pub log_format: LogFormat,
 }
 
 impl Stated {
@@ -99,6 +108,8 @@ impl Stated {
             max_connections: self.max_connections.or(file.max_connections).unwrap_or(10_000),
             disk_reserve: self.disk_reserve.or(file.disk_reserve).unwrap_or(64) * 1024 * 1024,
             drain: Duration::from_secs(self.drain.or(file.drain).unwrap_or(0)),
+            log: self.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
+            log_format: self.log_format.or(file.log_format).unwrap_or_default(),
         })
     }
 }

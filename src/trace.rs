@@ -64,19 +64,38 @@ pub struct TagTrace {
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum TagVerdict {
     /// None of its triggers matched; the first one that looked at this event, and where it failed.
-    NotTriggered { trigger: Arc<str>, condition: Box<str>, found: Found },
+    NotTriggered {
+        trigger: Arc<str>,
+        condition: Box<str>,
+        found: Found,
+    },
     /// An exception matched.
-    Excepted { trigger: Arc<str> },
+    Excepted {
+        trigger: Arc<str>,
+    },
     Paused,
     /// Consent is missing and the visitor has not answered: the page may send the event again after a grant.
-    Held { needs: ConsentTypes, why: Box<str> },
+    Held {
+        needs: ConsentTypes,
+        why: Box<str>,
+    },
     /// Consent is missing.
-    Blocked { needs: ConsentTypes, why: Box<str> },
+    Blocked {
+        needs: ConsentTypes,
+        why: Box<str>,
+    },
     /// The script decided that there is nothing to do.
-    Skipped { reason: Box<str> },
-    Failed { error: ScriptError },
+    Skipped {
+        reason: Box<str>,
+    },
+    Failed {
+        error: ScriptError,
+    },
     /// It ran, and asked for these.
-    Ran { calls: usize, cookies: Vec<CookieVerdict> },
+    Ran {
+        calls: usize,
+        cookies: Vec<CookieVerdict>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -112,7 +131,15 @@ pub enum Sensitivity {
 
 /// Event data about a person, by the first step of its path.
 const PERSONAL_KEYS: [&str; 10] = [
-    "user_data", "user_id", "client_id", "user", "email", "phone", "ip_override", "user_agent", "page_location",
+    "user_data",
+    "user_id",
+    "client_id",
+    "user",
+    "email",
+    "phone",
+    "ip_override",
+    "user_agent",
+    "page_location",
     "page_referrer",
 ];
 
@@ -183,7 +210,11 @@ impl fmt::Display for TagVerdict {
             Self::Skipped { reason } => write!(f, "skipped: {reason}"),
             Self::Failed { error } => write!(f, "failed: {error}"),
             Self::Ran { calls, cookies } => {
-                write!(f, "ran: {calls} call{}", if *calls == 1 { "" } else { "s" })?;
+                match calls {
+                    0 => f.write_str("ran: no call")?,
+                    1 => f.write_str("ran: 1 call")?,
+                    _ => write!(f, "ran: {calls} calls")?,
+                }
                 for cookie in cookies {
                     match &cookie.refused {
                         None => write!(f, ", cookie {}", cookie.name)?,

@@ -116,7 +116,10 @@ pub enum TriggerVerdict {
     /// It looks at other events.
     OtherEvent,
     /// The first condition that did not hold, and the value it found.
-    Failed { condition: Box<str>, found: Found },
+    Failed {
+        condition: Box<str>,
+        found: Found,
+    },
 }
 
 impl Trigger {
@@ -175,7 +178,8 @@ impl Subject {
         match self {
             Self::Variable(index) => {
                 let value = moment.variable(*index);
-                let sensitivity = moment.container.variables.get(index.0).map_or(Sensitivity::Personal, |v| v.sensitivity);
+                let sensitivity =
+                    moment.container.variables.get(index.0).map_or(Sensitivity::Personal, |v| v.sensitivity);
                 ((!value.is_null()).then_some(Cow::Borrowed(value)), sensitivity)
             }
             Self::EventData(path) => (moment.event.get(path), Sensitivity::of_event_data(path)),

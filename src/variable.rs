@@ -31,13 +31,21 @@ pub enum VariableKind {
     /// Always the same; environment variables too, which are read when the container loads.
     Constant(Value),
     /// The event's data at a dotted path.
-    EventData { path: Box<str> },
+    EventData {
+        path: Box<str>,
+    },
     /// A parameter of the page's address, percent-decoded.
-    Query { name: Box<str> },
+    Query {
+        name: Box<str>,
+    },
     /// A cookie of the request, as it stands there.
-    Cookie { name: Box<str> },
+    Cookie {
+        name: Box<str>,
+    },
     /// A header of the request.
-    Header { name: Box<str> },
+    Header {
+        name: Box<str>,
+    },
     RegexTable(RegexTable),
 }
 

@@ -20,7 +20,9 @@ pub fn differences(expect: &Expect, processed: &Processed) -> Vec<String> {
         (Err(bad), Some(field)) if *bad.field == **field => {}
         (Err(bad), Some(field)) => lines.push(format!("expected the field {field:?} to be refused, but it was {bad}")),
         (Err(bad), None) => lines.push(format!("the hit was refused: {bad}")),
-        (Ok(_), Some(field)) => lines.push(format!("expected the hit to be refused for {field:?}, but it was accepted")),
+        (Ok(_), Some(field)) => {
+            lines.push(format!("expected the hit to be refused for {field:?}, but it was accepted"))
+        }
     }
     lines
 }
@@ -42,7 +44,8 @@ fn decided_differences(expect: &Expect, decided: &Decided, processed: &Processed
         lines.push(format!("cookies: expected {expected:?}, found {:?}", decided.cookies));
     }
     for (tag, words) in &expect.notes {
-        let mut found = tags.iter().filter(|trace| *trace.tag == **tag).flat_map(|trace| &trace.notes).map(ToString::to_string);
+        let mut found =
+            tags.iter().filter(|trace| *trace.tag == **tag).flat_map(|trace| &trace.notes).map(ToString::to_string);
         let found: Vec<String> = found.by_ref().collect();
         for words in words.as_slice().iter().filter(|words| !found.iter().any(|note| note.contains(*words))) {
             lines.push(format!("notes of {tag:?}: none says {words:?}; found {found:?}"));

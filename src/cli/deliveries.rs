@@ -1,6 +1,293 @@
-#[derive(clap::Subcommand, Debug)]
-pub enum Deliveries {}
-#[derive(clap::Args, Debug)]
-pub struct Serve {}
-impl Deliveries { pub(super) fn run(self, _: &super::Context) -> anyhow::Result<super::Exit> { unimplemented!() } }
-impl Serve { pub(super) fn run(self, _: &super::Context) -> anyhow::Result<super::Exit> { unimplemented!() } }
+//! `tidegate deliveries`: what waits, what died, and what is to be done about it. Asks the server of the data folder, or
+//! opens the store itself where no server runs.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use anyhow::{Context as _, ensure};
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::Value;
+
+use super::{Context, Exit, Format};
+use crate::{
+    control,
+    data_folder::{DataFolder, OpenError},
+    desk::{AccountReport, Desk, Selection},
+    outbox::{
+        CallId, CallState, ListQuery, Outbox, Page, StoredCall,
+        embedded::{Embedded, Options},
+    },
+};
+
+/// Look after calls that wait or died: list, show, retry, discard
+#[derive(Debug, Subcommand)]
+pub enum Deliveries {
+    /// The accounts, and the calls that died or wait
+    List(List),
+    /// One call with its body and what the destination said
+    Show(Show),
+    /// Put dead letters back to be delivered, and let paused accounts try again
+    Retry(Choice),
+    /// Forget calls for good
+    Discard(Choice),
+}
+
+#[derive(Args, Debug)]
+struct Data {
+    /// Folder for the outbox and other state
+    #[arg(long, env = "TIDEGATE_DATA", default_value = ".tidegate", value_name = "FOLDER")]
+    data: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub struct List {
+    #[command(flatten)]
+    data: Data,
+    /// Which calls
+    #[arg(long, default_value = "dead", value_name = "STATE")]
+    state: State,
+    /// Only this account, named as the list shows it
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<String>,
+    /// At most this many
+    #[arg(long, default_value = "50", value_name = "NUMBER")]
+    limit: usize,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum State {
+    Dead,
+    Pending,
+}
+
+#[derive(Args, Debug)]
+pub struct Show {
+    #[command(flatten)]
+    data: Data,
+    /// The call's id, as the list shows it
+    id: u64,
+}
+
+#[derive(Args, Debug)]
+pub struct Choice {
+    #[command(flatten)]
+    data: Data,
+    /// The calls' ids, as the list shows them
+    #[arg(required_unless_present_any = ["all", "account"], conflicts_with_all = ["all", "account"])]
+    ids: Vec<u64>,
+    /// Every dead letter
+    #[arg(long, conflicts_with = "account")]
+    all: bool,
+    /// Every dead letter of this account, named as the list shows it
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<String>,
+}
+
+impl Deliveries {
+    pub(super) fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let mut out = io::stdout().lock();
+            match self {
+                Self::List(list) => list.run(context, &mut out).await,
+                Self::Show(show) => show.run(context, &mut out).await,
+                Self::Retry(choice) => {
+                    let door = Door::open(&choice.data.data)?;
+                    let count = door.retry(&choice.selection()).await?;
+                    say_count(&mut out, context, "put back to be delivered", count)
+                }
+                Self::Discard(choice) => {
+                    let door = Door::open(&choice.data.data)?;
+                    let count = door.discard(&choice.selection()).await?;
+                    say_count(&mut out, context, "discarded", count)
+                }
+            }
+        })
+    }
+}
+
+impl Choice {
+    fn selection(&self) -> Selection {
+        match &self.account {
+            Some(account) => Selection::Account(account.clone()),
+            None if self.all => Selection::All,
+            None => Selection::Ids(self.ids.iter().copied().map(CallId).collect()),
+        }
+    }
+}
+
+fn say_count(out: &mut impl Write, context: &Context, done: &str, count: usize) -> anyhow::Result<Exit> {
+    if context.format == Format::Json {
+        writeln!(out, "{}", serde_json::json!({ "calls": count }))?;
+    } else {
+        writeln!(out, "{count} call{} {done}", if count == 1 { "" } else { "s" })?;
+    }
+    Ok(Exit::Fine)
+}
+
+impl List {
+    async fn run(self, context: &Context, out: &mut impl Write) -> anyhow::Result<Exit> {
+        let door = Door::open(&self.data.data)?;
+        let accounts = door.accounts().await?;
+        let state = match self.state {
+            State::Dead => CallState::Dead,
+            State::Pending => CallState::Pending,
+        };
+        let query = ListQuery { state, account: self.account, after: None, limit: self.limit };
+        let page = door.list(&query).await?;
+        if context.format == Format::Json {
+            let Page { calls, next } = &page;
+            let more = next.is_some();
+            let value = serde_json::json!({ "accounts": accounts, "calls": calls, "more": more });
+            writeln!(out, "{}", serde_json::to_string_pretty(&value)?)?;
+            return Ok(Exit::Fine);
+        }
+        accounts_text(out, &accounts)?;
+        calls_text(out, state, &page)?;
+        Ok(Exit::Fine)
+    }
+}
+
+fn accounts_text(out: &mut impl Write, accounts: &[AccountReport]) -> io::Result<()> {
+    if accounts.is_empty() {
+        return writeln!(out, "no accounts: no call was ever accepted, or all were delivered");
+    }
+    for account in accounts {
+        writeln!(out, "{}", account.account)?;
+        write!(out, "  {} pending, {} dead; {}", account.pending, account.dead, account.state)?;
+        match account.oldest {
+            Some(oldest) => writeln!(out, "; oldest pending from {oldest}")?,
+            None => writeln!(out)?,
+        }
+    }
+    Ok(())
+}
+
+fn calls_text(out: &mut impl Write, state: CallState, page: &Page) -> io::Result<()> {
+    let what = if state == CallState::Dead { "dead letters" } else { "pending calls" };
+    if page.calls.is_empty() {
+        return writeln!(out, "no {what}");
+    }
+    writeln!(out, "\n{what}:")?;
+    for call in &page.calls {
+        let reason = match &call.death {
+            None => format!("{} attempts", call.attempts),
+            Some(death) => {
+                let status = death.status.map(|status| format!("{status}: ")).unwrap_or_default();
+                format!("{status}{}", death.words)
+            }
+        };
+        writeln!(
+            out,
+            "  {:>6}  {}  {}  {}  {:?}  {reason}",
+            call.id, call.event.time, call.event.name, call.event.id, call.tag
+        )?;
+    }
+    if page.next.is_some() {
+        writeln!(out, "  … and more; --limit shows more of them")?;
+    }
+    Ok(())
+}
+
+impl Show {
+    async fn run(self, context: &Context, out: &mut impl Write) -> anyhow::Result<Exit> {
+        let door = Door::open(&self.data.data)?;
+        let Some(call) = door.show(CallId(self.id)).await? else {
+            let _ = writeln!(
+                io::stderr(),
+                "tidegate: there is no call {}: it was delivered, discarded, or never was",
+                self.id
+            );
+            return Ok(Exit::FoundWrong);
+        };
+        if context.format == Format::Json {
+            writeln!(out, "{}", serde_json::to_string_pretty(&call)?)?;
+            return Ok(Exit::Fine);
+        }
+        call_text(out, &call)?;
+        Ok(Exit::Fine)
+    }
+}
+
+fn call_text(out: &mut impl Write, call: &StoredCall) -> anyhow::Result<()> {
+    writeln!(out, "call {} by {:?}", call.id, call.tag)?;
+    writeln!(out, "  to        {}", call.account)?;
+    writeln!(out, "  event     {}, id {}, of {}", call.event.name, call.event.id, call.event.time)?;
+    writeln!(out, "  hit       {}, accepted {}, container {}", call.hit, call.accepted, call.version)?;
+    writeln!(out, "  attempts  {}", call.attempts)?;
+    if let Some(death) = &call.death {
+        let status = death.status.map(|status| format!("{status}: ")).unwrap_or_default();
+        writeln!(out, "  dead      since {}: {status}{}", death.at, death.words)?;
+    }
+    match &call.body {
+        Some(body) => {
+            let body: Value = serde_json::from_str(body)?;
+            writeln!(out, "{}", serde_json::to_string_pretty(&body)?)?;
+        }
+        None => writeln!(out, "  the body is gone: it was too old to be delivered")?,
+    }
+    Ok(())
+}
+
+/// The way to a desk: through the server that holds the folder, or straight to the store.
+enum Door {
+    Server(control::Client),
+    Store {
+        desk: Desk,
+        /// The folder's lock, held for as long as the store is open.
+        _folder: DataFolder,
+    },
+}
+
+impl Door {
+    fn open(data: &std::path::Path) -> anyhow::Result<Self> {
+        ensure!(data.is_dir(), "{} is no data folder; name the server's with --data", data.display());
+        match DataFolder::open(data) {
+            Err(OpenError::Locked) => Ok(Self::Server(control::Client::new(data)?)),
+            Err(OpenError::Other(error)) => Err(error),
+            Ok(folder) => {
+                let store = Embedded::open(data, Options::default()).context("cannot open the outbox")?;
+                let outbox: Arc<dyn Outbox> = Arc::new(store);
+                Ok(Self::Store { desk: Desk::new(outbox, None), _folder: folder })
+            }
+        }
+    }
+
+    async fn accounts(&self) -> anyhow::Result<Vec<AccountReport>> {
+        match self {
+            Self::Server(client) => client.accounts().await,
+            Self::Store { desk, .. } => Ok(desk.accounts()),
+        }
+    }
+
+    async fn list(&self, query: &ListQuery) -> anyhow::Result<Page> {
+        match self {
+            Self::Server(client) => client.list(query).await,
+            Self::Store { desk, .. } => Ok(desk.list(query).await?),
+        }
+    }
+
+    async fn show(&self, id: CallId) -> anyhow::Result<Option<StoredCall>> {
+        match self {
+            Self::Server(client) => client.show(id).await,
+            Self::Store { desk, .. } => Ok(desk.show(id).await?),
+        }
+    }
+
+    async fn retry(&self, selection: &Selection) -> anyhow::Result<usize> {
+        match self {
+            Self::Server(client) => client.retry(selection).await,
+            Self::Store { desk, .. } => Ok(desk.retry(selection).await?),
+        }
+    }
+
+    async fn discard(&self, selection: &Selection) -> anyhow::Result<usize> {
+        match self {
+            Self::Server(client) => client.discard(selection).await,
+            Self::Store { desk, .. } => Ok(desk.discard(selection).await?),
+        }
+    }
+}

@@ -127,7 +127,8 @@ fn normalise(data: &mut Map<String, Value>, notes: &mut Vec<Note>) {
     }
     for key in BROWSERS_OWN {
         if data.remove(key).is_some() {
-            notes.push(Note { field: key.into(), text: "dropped: only a server with a write key may supply it".into() });
+            notes
+                .push(Note { field: key.into(), text: "dropped: only a server with a write key may supply it".into() });
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Diagnostics: what is wrong with a container, each with its file, line, extract and way out.
 //!
 //! Takes problems from every part of the loader (YAML, model, scripts) through [`Diagnostics::push`]; gives them back
-//! sorted and free of repetitions, as [`text`] for people, [`json`] for programs and [`github`] for a pull request.
+//! sorted and free of repetitions, as [`text()`] for people, [`json()`] for programs and [`github()`] for a pull request.
 //! Pure: extracts come from the [`Sources`] that the caller already holds.
 
 mod github;

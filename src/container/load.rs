@@ -237,7 +237,8 @@ fn consent_type(name: &Placed<impl AsRef<str>>, owner: &str, diagnostics: &mut D
         let known = ConsentType::ALL.map(ConsentType::name);
         let message = format!("{} is no Consent Mode type", quoted(text));
         let help = did_you_mean(text, known).unwrap_or_else(|| format!("the types are {}", known.join(", ")));
-        diagnostics.push(Diagnostic::error("unknown-consent-type", message).at(name.place.clone()).of(owner).help(help));
+        diagnostics
+            .push(Diagnostic::error("unknown-consent-type", message).at(name.place.clone()).of(owner).help(help));
     }
     kind
 }

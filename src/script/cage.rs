@@ -158,9 +158,13 @@ fn refuse(message: &str) -> Result<(), Box<EvalAltResult>> {
 pub fn explain(error: EvalAltResult) -> (String, Position) {
     match error {
         EvalAltResult::ErrorInFunctionCall(_, _, inner, _) => explain(*inner),
-        EvalAltResult::ErrorTerminated(_, position) => {
-            (format!("the script ran longer than {} ms, or the hit's scripts longer than 50 ms", SCRIPT_TIME.as_millis()), position)
-        }
+        EvalAltResult::ErrorTerminated(_, position) => (
+            format!(
+                "the script ran longer than {} ms, or the hit's scripts longer than 50 ms",
+                SCRIPT_TIME.as_millis()
+            ),
+            position,
+        ),
         EvalAltResult::ErrorTooManyOperations(position) => {
             (format!("the script took more than {MAX_OPERATIONS} operations"), position)
         }

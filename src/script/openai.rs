@@ -189,9 +189,9 @@ fn account(params: &ParamsHandle) -> Fallible<Account> {
     }
     let key = params.0.get("api_key").and_then(|key| key.clone().try_cast::<SecretName>());
     let validate_only = match params.0.get("validate_only") {
-        Some(value) if !value.is_unit() => {
-            value.as_bool().map_err(|kind| format!("the field \"validate_only\" is true or false, not of type {kind}"))?
-        }
+        Some(value) if !value.is_unit() => value
+            .as_bool()
+            .map_err(|kind| format!("the field \"validate_only\" is true or false, not of type {kind}"))?,
         _ => false,
     };
     Ok(Account::OpenAi {

@@ -15,9 +15,9 @@ pub fn to_dynamic(value: &Value) -> Dynamic {
         },
         Value::String(text) => text.as_str().into(),
         Value::Array(items) => Dynamic::from_array(items.iter().map(to_dynamic).collect()),
-        Value::Object(map) => Dynamic::from_map(
-            map.iter().map(|(key, value)| (key.as_str().into(), to_dynamic(value))).collect::<Map>(),
-        ),
+        Value::Object(map) => {
+            Dynamic::from_map(map.iter().map(|(key, value)| (key.as_str().into(), to_dynamic(value))).collect::<Map>())
+        }
     }
 }
 

@@ -59,14 +59,14 @@ fn condition(
         return Some(group);
     }
     if !has_subject || rule.variable.is_some() && rule.event_data.is_some() {
-        diagnostics.push(problem(
-            "a condition needs one thing to test",
-            "add variable: NAME, or event_data: PATH".to_owned(),
-        ));
+        diagnostics
+            .push(problem("a condition needs one thing to test", "add variable: NAME, or event_data: PATH".to_owned()));
     }
     if operators.len() != 1 {
-        let message = if operators.is_empty() { "a condition needs an operator" } else { "a condition has several operators" };
-        diagnostics.push(problem(message, format!("write one of {OPERATORS}; several conditions are several list items")));
+        let message =
+            if operators.is_empty() { "a condition needs an operator" } else { "a condition has several operators" };
+        diagnostics
+            .push(problem(message, format!("write one of {OPERATORS}; several conditions are several list items")));
         return None;
     }
     let (operator, words) = operators.pop()?;

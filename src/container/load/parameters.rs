@@ -61,7 +61,8 @@ fn checked(
         // What a variable gives is known only at a hit; the script looks again.
         (_, Parameter::Value(ValueTemplate::Variable(_))) if field.kind != FieldKind::Secret => None,
         (FieldKind::Any, _) | (FieldKind::Secret, Parameter::Secret(_)) | (FieldKind::List, Parameter::List(_)) => None,
-        (FieldKind::Map, Parameter::Map(_)) | (FieldKind::Text | FieldKind::Choice, Parameter::Value(ValueTemplate::Text(_))) => None,
+        (FieldKind::Map, Parameter::Map(_))
+        | (FieldKind::Text | FieldKind::Choice, Parameter::Value(ValueTemplate::Text(_))) => None,
         (kind, Parameter::Value(ValueTemplate::Fixed(_))) => match (kind, &node.value) {
             (FieldKind::Text, Value::Text(_) | Value::Number(_))
             | (FieldKind::Number, Value::Number(_))
@@ -90,7 +91,9 @@ fn wanted(field: &FieldRule) -> String {
         FieldKind::Choice => {
             format!("one of {}", field.options.iter().map(|option| &**option).collect::<Vec<_>>().join(", "))
         }
-        FieldKind::Secret => "the name of a secret, as { secret: NAME }; the value itself is never written here".to_owned(),
+        FieldKind::Secret => {
+            "the name of a secret, as { secret: NAME }; the value itself is never written here".to_owned()
+        }
         FieldKind::List => "a list".to_owned(),
         FieldKind::Map => "a mapping".to_owned(),
         FieldKind::Any => "anything".to_owned(),

@@ -92,7 +92,8 @@ fn consent(
         return match &item.rule.consent_reason {
             Some(reason) if !reason.trim().is_empty() => Some(ConsentNeed::None { reason: reason.trim().into() }),
             _ => {
-                let problem = Diagnostic::error("absent-reason", format!("{owner} says consent: none without a reason"));
+                let problem =
+                    Diagnostic::error("absent-reason", format!("{owner} says consent: none without a reason"));
                 let help = "add consent_reason: why this tag may run for people who refused".to_owned();
                 diagnostics.push(problem.at(single.place.clone()).of(owner).help(help));
                 None

@@ -60,7 +60,8 @@ fn template(name: &str, sources: &Sources, workshop: &mut Workshop, diagnostics:
     let script = sources.get_key_value(script_file.as_str());
     let manifest = sources.get_key_value(manifest_file.as_str());
     let (Some((script_file, script)), Some((manifest_file, manifest))) = (script, manifest) else {
-        let (there, absent) = if script.is_some() { (script_file, manifest_file) } else { (manifest_file, script_file) };
+        let (there, absent) =
+            if script.is_some() { (script_file, manifest_file) } else { (manifest_file, script_file) };
         let problem = Diagnostic::error("half-template", format!("{owner} has {there}, but no {absent}")).of(owner);
         let place = Place::new(&there.into(), 1, 1, 0);
         diagnostics.push(problem.at(place).help("a template is a script and a manifest of the same name".to_owned()));
@@ -133,7 +134,8 @@ pub(super) fn find<'t>(
     let found = templates.get(&name.value);
     if found.is_none() {
         let message = format!("there is no template {}", quoted(name));
-        let meant = closest(name, templates.keys().map(|name| &**name)).map(|name| format!("did you mean {}?", quoted(name)));
+        let meant =
+            closest(name, templates.keys().map(|name| &**name)).map(|name| format!("did you mean {}?", quoted(name)));
         let help = meant.unwrap_or_else(|| format!("a template is a pair tags/{0}.rhai and tags/{0}.yaml", name.value));
         diagnostics.push(Diagnostic::error("unknown-template", message).at(name.place.clone()).of(owner).help(help));
     }

@@ -30,9 +30,9 @@ pub fn plain(node: &Node) -> Value {
         yaml::Value::Number(text) => number(text),
         yaml::Value::Text(text) => Value::from(&**text),
         yaml::Value::List(items) => Value::Array(items.iter().map(plain).collect()),
-        yaml::Value::Map(entries) => {
-            Value::Object(entries.iter().map(|(key, value)| (key.name.to_string(), plain(value))).collect::<Map<_, _>>())
-        }
+        yaml::Value::Map(entries) => Value::Object(
+            entries.iter().map(|(key, value)| (key.name.to_string(), plain(value))).collect::<Map<_, _>>(),
+        ),
     }
 }
 
@@ -55,7 +55,13 @@ pub fn template(node: &Node, variables: &Names, at: At<'_>, diagnostics: &mut Di
     }
 }
 
-fn text_template(text: &str, place: &Place, variables: &Names, owner: &str, diagnostics: &mut Diagnostics) -> ValueTemplate {
+fn text_template(
+    text: &str,
+    place: &Place,
+    variables: &Names,
+    owner: &str,
+    diagnostics: &mut Diagnostics,
+) -> ValueTemplate {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("{{") {

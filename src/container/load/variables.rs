@@ -64,7 +64,8 @@ fn kind(
     if let Some(name) = &rule.environment {
         let value = options.environment.get(&*name.value);
         if value.is_none() {
-            diagnostics.push(absent_environment(&name.value, options.absent_environment).at(name.place.clone()).of(owner));
+            diagnostics
+                .push(absent_environment(&name.value, options.absent_environment).at(name.place.clone()).of(owner));
         }
         kinds.push(VariableKind::Constant(value.map_or(Value::Null, |value| Value::from(value.as_str()))));
     }
@@ -174,7 +175,9 @@ fn sensitivity(kind: &VariableKind) -> Sensitivity {
             "host" | "origin" | "sec-gpc" | "content-type" | "accept-language" => Sensitivity::Public,
             _ => Sensitivity::Personal,
         },
-        VariableKind::RegexTable(table) if table.rows.iter().all(|row| row.replace == Replace::Off) => Sensitivity::Public,
+        VariableKind::RegexTable(table) if table.rows.iter().all(|row| row.replace == Replace::Off) => {
+            Sensitivity::Public
+        }
         VariableKind::RegexTable(_) => Sensitivity::Personal,
     }
 }
@@ -242,7 +245,9 @@ mod tests {
 
     #[test]
     fn javascript_groups_become_rust_groups() {
-        for (javascript, rust) in [("$1a", "${1}a"), ("$&", "${0}"), ("$$1", "$$1"), ("a$", "a$$"), ("$x", "$$x"), ("$12", "${12}")] {
+        for (javascript, rust) in
+            [("$1a", "${1}a"), ("$&", "${0}"), ("$$1", "$$1"), ("a$", "a$$"), ("$x", "$$x"), ("$12", "${12}")]
+        {
             assert_eq!(rust_groups(javascript), rust, "{javascript}");
         }
     }

@@ -66,6 +66,8 @@ struct Open {
     span: Span,
     style: StructureStyle,
     anchor: usize,
+    /// Where its last key or value ends. A block has no closing bracket: it ends there, not where the parser noticed.
+    end: u32,
     /// How many nodes there were before it.
     nodes_before: usize,
     content: Content,
@@ -127,16 +129,17 @@ impl Builder<'_> {
             None if style == ScalarStyle::Plain => scalar::resolve(text),
             None => Value::Text(text.into()),
         };
-        if let Some(Open { content: Content::Map { next: next @ Next::Key, .. }, .. }) = self.open.last_mut() {
+        if let Some(Open { content: Content::Map { next: next @ Next::Key, .. }, end, .. }) = self.open.last_mut() {
             if value == Value::Null {
                 return Err(self.error("unsupported-key", "a key must be a name", span));
             }
+            *end = span.end;
             let merge = style == ScalarStyle::Plain && text == "<<";
             *next = if merge { Next::Merge } else { Next::ValueOf(Key { name: text.into(), span }) };
             return Ok(());
         }
         self.count(1, span)?;
-        self.finish(Node { span, value }, anchor, 1)
+        self.finish(Node { span, value }, anchor, 1, span.end)
     }
 
     fn begin(&mut self, content: Content, style: StructureStyle, anchor: usize, mark: Mark) -> Result<(), Fatal> {
@@ -151,24 +154,22 @@ impl Builder<'_> {
         }
         let nodes_before = self.nodes;
         self.count(1, span)?;
-        self.open.push(Open { span, style, anchor, nodes_before, content });
+        self.open.push(Open { span, style, anchor, end: span.end, nodes_before, content });
         Ok(())
     }
 
     fn close(&mut self, mark: Mark) -> Result<(), Fatal> {
-        let Some(Open { mut span, style, anchor, nodes_before, content }) = self.open.pop() else { return Ok(()) };
+        let Some(Open { mut span, style, anchor, end, nodes_before, content }) = self.open.pop() else { return Ok(()) };
         let value = match content {
             Content::List(items) => Value::List(items),
             Content::Map { entries, merged, .. } => Value::Map(self.unique(entries, merged)),
         };
-        // A block has no closing bracket: it ends where its last value does, not where the parser noticed.
-        let end = match style {
+        span.end = match style {
             StructureStyle::Flow => self.span(mark).end,
-            StructureStyle::Block => last_end(&value).unwrap_or(span.end),
+            StructureStyle::Block => end,
         };
-        span.end = end.max(span.end);
         span.length = self.length(span.start, span.end);
-        self.finish(Node { span, value }, anchor, self.nodes - nodes_before)
+        self.finish(Node { span, value }, anchor, self.nodes - nodes_before, span.end)
     }
 
     fn alias(&mut self, anchor: usize, mark: Mark) -> Result<(), Fatal> {
@@ -181,11 +182,12 @@ impl Builder<'_> {
         };
         let (node, size) = (node.clone(), *size);
         self.count(size, span)?;
-        self.finish(node, 0, size)
+        self.finish(node, 0, size, span.end)
     }
 
-    /// Puts a finished node where it belongs, and keeps a copy if it is anchored.
-    fn finish(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), Fatal> {
+    /// Puts a finished node where it belongs, and keeps a copy if it is anchored. What stands for it in the text, which
+    /// is an alias perhaps, ends at `end`.
+    fn finish(&mut self, node: Node, anchor: usize, size: usize, end: u32) -> Result<(), Fatal> {
         if anchor > 0 {
             self.count(size, node.span)?;
             self.anchors.insert(anchor, (node.clone(), size));
@@ -194,6 +196,7 @@ impl Builder<'_> {
             self.root = Some(node);
             return Ok(());
         };
+        parent.end = end;
         match &mut parent.content {
             Content::List(items) => items.push(node),
             Content::Map { entries, merged, next } => match std::mem::replace(next, Next::Key) {
@@ -297,15 +300,6 @@ fn number(number: usize) -> u32 {
 fn help(mut problem: Fatal, help: &str) -> Fatal {
     problem.help = Some(help.to_owned());
     problem
-}
-
-/// Where the last value of a block ends; an alias's value stands elsewhere, so its key has to do.
-fn last_end(value: &Value) -> Option<u32> {
-    match value {
-        Value::List(items) => items.iter().map(|item| item.span.end).max(),
-        Value::Map(entries) => entries.iter().map(|(key, node)| key.span.end.max(node.span.end)).max(),
-        _ => None,
-    }
 }
 
 /// What a merge key brings in, or the place of what it cannot.

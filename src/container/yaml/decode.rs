@@ -38,9 +38,9 @@ use super::{Diagnostic, Diagnostics, Key, Node, Span, Value, quoted, scalar};
 use crate::container::diagnostic::{Place, closest};
 
 /// How often one item is decoded again; each pass finds at least one more problem or gives up on a part.
-const MAX_PASSES: usize = 200;
+const MAX_PASSES: usize = 1_000;
 /// How many nodes all passes over one item may visit, so that a large item with many errors stays quick to refuse.
-const MAX_VISITS: usize = 1_000_000;
+const MAX_VISITS: usize = 2_000_000;
 
 /// What diagnostics say about the item that is decoded.
 #[derive(Clone, Copy, Debug)]

@@ -226,12 +226,9 @@ impl Writer {
                 self.finish_settles();
             }
             Err(error) => {
+                // The settlements stay: the next probe begins with them.
                 let error = self.fail(&error);
                 self.refuse(accepts, &error);
-                // It may be the hits alone that found no room. If not, the next probe tries again.
-                if let Err(error) = self.write_settles() {
-                    tracing::warn!(%error, "settlements wait until the outbox can be written");
-                }
             }
         }
     }

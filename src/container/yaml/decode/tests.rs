@@ -189,8 +189,8 @@ fn names_given_in_two_files_are_reported_with_both_places() {
 
 #[test]
 fn a_large_item_full_of_errors_is_given_up_in_time() {
-    let source: String = (0..60_000).map(|n| format!("x{n}: a\n")).collect();
+    let source: String = (0..41_000).map(|n| format!("x{n}: {}\n", if n < 40_000 { "1" } else { "a" })).collect();
     let found = messages::<BTreeMap<String, u8>>(&source);
     assert!(found.iter().any(|message| message.ends_with("there may be more; mend these first")), "{found:?}");
-    assert!(found.len() > 10);
+    assert!((10..100).contains(&found.len()), "{}", found.len());
 }

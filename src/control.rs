@@ -1,0 +1,154 @@
+//! The control socket in the data folder: how the command line talks to the server that holds the folder's lock. Only
+//! the server's own user can open it.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+use anyhow::Context;
+use axum::{
+    Json, Router,
+    extract::{Path as UrlPath, Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::{net::UnixListener, sync::watch};
+
+use crate::{
+    data_folder::DataFolder,
+    delivery::client::{ClientOptions, client},
+    desk::{AccountReport, Desk, Selection},
+    outbox::{CallId, CallState, Cursor, ListQuery, Page, StoreError, StoredCall},
+};
+
+/// Serves the desk on the folder's socket until `stop` turns true.
+///
+/// # Errors
+/// The socket cannot be made.
+pub fn serve(folder: &DataFolder, desk: Desk, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+    let path = DataFolder::socket(folder.path());
+    // Left behind by a server that was killed: we hold the lock, so nobody listens on it.
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot remove {}", path.display()));
+        }
+        _ => {}
+    }
+    let listener = UnixListener::bind(&path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+    tokio::spawn(async move {
+        let stopped = async move {
+            // An error means that the sender is gone, which is a stop as well.
+            let _ = stop.wait_for(|stop| *stop).await;
+        };
+        if let Err(error) = axum::serve(listener, routes(desk)).with_graceful_shutdown(stopped).await {
+            tracing::warn!(target: "tidegate::control", "the control socket failed: {error}");
+        }
+        let _ = fs::remove_file(&path);
+    });
+    Ok(())
+}
+
+fn routes(desk: Desk) -> Router {
+    Router::new()
+        .route("/accounts", get(accounts))
+        .route("/deliveries", get(list))
+        .route("/deliveries/{id}", get(show))
+        .route("/deliveries/retry", post(retry))
+        .route("/deliveries/discard", post(discard))
+        .with_state(desk)
+}
+
+/// [`ListQuery`] as a query string.
+#[derive(Serialize, Deserialize)]
+struct ListParameters {
+    state: CallState,
+    account: Option<String>,
+    after: Option<Cursor>,
+    limit: usize,
+}
+
+async fn accounts(State(desk): State<Desk>) -> Json<Vec<AccountReport>> {
+    Json(desk.accounts())
+}
+
+async fn list(State(desk): State<Desk>, Query(query): Query<ListParameters>) -> Response {
+    let ListParameters { state, account, after, limit } = query;
+    answer(desk.list(&ListQuery { state, account, after, limit }).await)
+}
+
+async fn show(State(desk): State<Desk>, UrlPath(id): UrlPath<u64>) -> Response {
+    answer(desk.show(CallId(id)).await)
+}
+
+async fn retry(State(desk): State<Desk>, Json(selection): Json<Selection>) -> Response {
+    answer(desk.retry(&selection).await)
+}
+
+async fn discard(State(desk): State<Desk>, Json(selection): Json<Selection>) -> Response {
+    answer(desk.discard(&selection).await)
+}
+
+fn answer<T: Serialize>(result: Result<T, StoreError>) -> Response {
+    match result {
+        Ok(value) => Json(value).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+/// The other end: a desk in another process.
+pub struct Client {
+    http: reqwest::Client,
+}
+
+impl Client {
+    /// # Errors
+    /// The HTTP client cannot be made.
+    pub fn new(folder: &Path) -> anyhow::Result<Self> {
+        let http = client(&ClientOptions { socket: Some(DataFolder::socket(folder)), ..ClientOptions::default() })?;
+        Ok(Self { http })
+    }
+
+    pub async fn accounts(&self) -> anyhow::Result<Vec<AccountReport>> {
+        self.ask(self.http.get("http://control/accounts")).await
+    }
+
+    pub async fn list(&self, query: &ListQuery) -> anyhow::Result<Page> {
+        let ListQuery { state, account, after, limit } = query.clone();
+        let query = ListParameters { state, account, after, limit };
+        let mut url = url::Url::parse("http://control/deliveries")?;
+        let parameters = serde_json::to_value(query)?;
+        for (name, value) in parameters.as_object().into_iter().flatten() {
+            if let Some(text) = crate::event::to_text(value) {
+                url.query_pairs_mut().append_pair(name, &text);
+            }
+        }
+        self.ask(self.http.get(url)).await
+    }
+
+    pub async fn show(&self, id: CallId) -> anyhow::Result<Option<StoredCall>> {
+        self.ask(self.http.get(format!("http://control/deliveries/{id}"))).await
+    }
+
+    pub async fn retry(&self, selection: &Selection) -> anyhow::Result<usize> {
+        self.post("retry", selection).await
+    }
+
+    pub async fn discard(&self, selection: &Selection) -> anyhow::Result<usize> {
+        self.post("discard", selection).await
+    }
+
+    async fn post(&self, verb: &str, selection: &Selection) -> anyhow::Result<usize> {
+        let body = serde_json::to_vec(selection)?;
+        let request = self.http.post(format!("http://control/deliveries/{verb}")).body(body);
+        self.ask(request.header("content-type", "application/json")).await
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> anyhow::Result<T> {
+        let answer = request.send().await.context("the server of this data folder does not answer")?;
+        let status = answer.status();
+        let body = answer.bytes().await?;
+        anyhow::ensure!(status.is_success(), "the server answered {status}: {}", String::from_utf8_lossy(&body));
+        Ok(serde_json::from_slice(&body)?)
+    }
+}

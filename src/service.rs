@@ -1,0 +1,143 @@
+//! Everything that runs while Tidegate serves: put together in one place, and taken apart in the right order.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use axum::Router;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+use crate::{
+    admin,
+    app::App,
+    call::SecretName,
+    collect::Collect,
+    container::Container,
+    control,
+    data_folder::{DataFolder, OpenError},
+    delivery::{
+        Delivery, Destinations, Surroundings,
+        client::{ClientOptions, client},
+        openai::OpenAi,
+        secrets::{Binding, Environment, Secrets},
+    },
+    desk::Desk,
+    metrics::Metrics,
+    outbox::{
+        Outbox,
+        embedded::{Embedded, Options},
+    },
+    server,
+    settings::Settings,
+};
+
+/// How long deliveries in flight may take once the server is told to stop.
+const DELIVERY_TIME: Duration = Duration::from_secs(10);
+/// How often the rate limiter forgets quiet addresses.
+const TIDY_EVERY: Duration = Duration::from_secs(60);
+/// Connections to the admin need no more.
+const ADMIN_CONNECTIONS: usize = 100;
+
+/// A running server.
+pub struct Service {
+    pub app: Arc<App>,
+    /// Where sites send hits; the port is the real one where 0 was asked for.
+    pub sites: SocketAddr,
+    pub admin: SocketAddr,
+    delivery: Arc<Delivery>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    drain: Duration,
+    _folder: DataFolder,
+}
+
+impl Service {
+    /// Opens the data folder, starts deliveries and listens. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// The data folder is in use or unusable, an address is taken, or a setting cannot be met; nothing runs then.
+    pub async fn start(settings: &Settings, container: Container, environment: Environment) -> anyhow::Result<Self> {
+        let folder = open_folder(settings)?;
+        let sites = listen(settings.listen, "--listen").await?;
+        let admin = listen(settings.admin, "--admin").await?;
+        let destinations = Destinations { openai: openai(settings, environment)? };
+        let options = Options { reserve_bytes: settings.disk_reserve, ..Options::default() };
+        let outbox: Arc<dyn Outbox> =
+            Arc::new(Embedded::open(folder.path(), options).context("cannot open the outbox")?);
+        let delivery = Arc::new(Delivery::start(Arc::clone(&outbox), destinations, Surroundings::default()));
+        let metrics = Metrics::default();
+        metrics.watch_deliveries(Arc::clone(&outbox), Arc::clone(&delivery));
+        let app = Arc::new(App::new(container, Arc::clone(&outbox), metrics));
+
+        let (stop, stopping) = watch::channel(false);
+        let desk = Desk::new(outbox, Some(Arc::clone(&delivery)));
+        control::serve(&folder, desk, stopping.clone())?;
+        let collect = Arc::new(Collect::new(Arc::clone(&app), settings.trusted_proxies.clone(), settings.rate_limit));
+        let (sites_address, admin_address) = (sites.local_addr()?, admin.local_addr()?);
+        let tasks = vec![
+            serve(sites, Arc::clone(&collect).routes(), settings.max_connections, &stopping),
+            serve(admin, admin::routes(Arc::clone(&app), admin_address), ADMIN_CONNECTIONS, &stopping),
+            tokio::spawn(tidy(collect, stopping)),
+        ];
+        Ok(Self {
+            app,
+            sites: sites_address,
+            admin: admin_address,
+            delivery,
+            stop,
+            tasks,
+            drain: settings.drain,
+            _folder: folder,
+        })
+    }
+
+    /// Stops without losing anything: not ready, drain, no more connections, requests finished, deliveries settled,
+    /// outbox closed.
+    pub async fn stop(self) {
+        self.app.drain();
+        tokio::time::sleep(self.drain).await;
+        self.stop.send_replace(true);
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(target: "tidegate::service", "a task broke off: {error}");
+            }
+        }
+        self.delivery.stop(DELIVERY_TIME).await;
+        self.app.outbox.close().await;
+    }
+}
+
+fn open_folder(settings: &Settings) -> anyhow::Result<DataFolder> {
+    DataFolder::open(&settings.data).map_err(|error| match error {
+        OpenError::Locked => anyhow::anyhow!(
+            "another server uses the data folder {}; stop it, or name another folder with --data",
+            settings.data.display()
+        ),
+        OpenError::Other(error) => error,
+    })
+}
+
+async fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("cannot listen on {address}; choose another address with {flag}"))
+}
+
+fn openai(settings: &Settings, environment: Environment) -> anyhow::Result<OpenAi> {
+    let binding = |text: &String| {
+        let (secret, destination) =
+            text.split_once('=').with_context(|| format!("--bind-secret takes NAME=DESTINATION, not {text:?}"))?;
+        anyhow::Ok(Binding { secret: SecretName(secret.into()), destination: destination.into() })
+    };
+    let bindings = settings.bind_secret.iter().map(binding).collect::<anyhow::Result<_>>()?;
+    let secrets = Secrets::new(environment, settings.secrets.clone(), bindings);
+    OpenAi::new(&settings.openai_url, client(&ClientOptions::default())?, Arc::new(secrets))
+}
+
+fn serve(listener: TcpListener, routes: Router, connections: usize, stop: &watch::Receiver<bool>) -> JoinHandle<()> {
+    tokio::spawn(server::serve(listener, routes, connections, stop.clone()))
+}
+
+async fn tidy(collect: Arc<Collect>, mut stop: watch::Receiver<bool>) {
+    while tokio::time::timeout(TIDY_EVERY, stop.wait_for(|stop| *stop)).await.is_err() {
+        collect.tidy();
+    }
+}
