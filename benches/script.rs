@@ -20,14 +20,14 @@ use tidegate::{
     },
     hit::{Hit, HitId},
     pipeline::{self, Surroundings},
-    script::{Given, Outcome},
+    script::{Counted, Given, Outcome},
     time::Timestamp,
     variable::Moment,
 };
 use uuid::Uuid;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Counted<mimalloc::MiMalloc> = Counted(mimalloc::MiMalloc);
 
 const ROUNDS: u32 = 100_000;
 const REPEATS: usize = 5;

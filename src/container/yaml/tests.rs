@@ -213,7 +213,7 @@ fn hostile_files_are_refused() {
         .chain((1..12).map(|n| format!("l{n}: &l{n} [{}]\n", format!("*l{}, ", n - 1).repeat(9))))
         .collect();
     let nested_anchors: String = (0..60).map(|n| format!("{}- &a{n}\n", " ".repeat(n))).collect::<String>()
-        + &format!("{}- [{}]\n", " ".repeat(60), "a,".repeat(200_000));
+        + format!("{}- [{}]\n", " ".repeat(60), "a,".repeat(200_000)).as_str();
     for (name, source, code) in [
         ("aliases of aliases", laughs, "too-many-values"),
         ("anchors within anchors", nested_anchors, "too-many-values"),
