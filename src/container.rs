@@ -11,7 +11,7 @@ use crate::{
         Statement,
         gate::{ConsentNeed, WhenDenied},
     },
-    script::{ScriptIndex, Workshop},
+    script::{Parameters, ScriptIndex, Workshop},
     trigger::{Trigger, TriggerIndex, TriggerIndexByName},
     variable::{ValueTemplate, Variable},
 };
@@ -52,8 +52,7 @@ pub struct ContainerSettings {
 pub struct Tag {
     pub name: Arc<str>,
     pub template: Arc<Template>,
-    /// By field name; fields that were not set and have no default are left out.
-    pub parameters: Vec<(Box<str>, Parameter)>,
+    pub parameters: Parameters,
     pub triggers: Vec<TriggerIndex>,
     pub exceptions: Vec<TriggerIndex>,
     pub consent: ConsentNeed,
@@ -111,10 +110,13 @@ pub struct Parts {
 }
 
 impl Container {
-    /// Sorts the tags into firing order and builds the indexes.
+    /// Sorts the tags into firing order, and makes the indexes and what else is the same for every event.
     pub fn assemble(parts: Parts) -> Self {
         let Parts { version, mut tags, triggers, variables, consent_default, settings, scripts } = parts;
         tags.sort_by_key(|tag| std::cmp::Reverse(tag.priority));
+        for tag in &mut tags {
+            tag.parameters.prepare(&variables, scripts.seats());
+        }
         let mut tags_of_trigger = vec![Vec::new(); triggers.len()];
         for (position, tag) in tags.iter().enumerate() {
             for trigger in &tag.triggers {

@@ -6,13 +6,13 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use rhai::{AST, Dynamic, Engine, EvalAltResult, Map, Position, Scope};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, Position};
 use serde::Serialize;
 
 use crate::{
     call::Call,
     consent::{ConsentState, gate::Permitted},
-    container::{Parameter, Tag, Template},
+    container::{Tag, Template},
     cookie::SetCookie,
     event::Event,
     hit::Hit,
@@ -23,9 +23,17 @@ use crate::{
 mod api;
 mod cage;
 mod openai;
+mod parameters;
+mod secret;
 mod value;
 
-pub use cage::MonotonicClock;
+pub use cage::{Counted, MonotonicClock, STACK};
+pub use parameters::Parameters;
+
+/// How many calls and cookies one run may ask for.
+const MAX_REQUESTS: usize = 20;
+/// Of a text that a script gives for people to read: a reason, an error.
+const MAX_WORDS: usize = 300;
 
 /// What a script is given beside its parameters; shared by all scripts of one event.
 #[derive(Clone, Debug)]
@@ -129,14 +137,17 @@ impl Workshop {
         Self { seats, sources: Vec::new() }
     }
 
+    /// For how many threads it is.
+    pub fn seats(&self) -> usize {
+        self.seats.len()
+    }
+
     /// Compiles a script for every seat.
     pub fn add(&mut self, file: &str, text: &str) -> Result<ScriptIndex, ScriptError> {
-        let scope = api::names();
         for seat in &mut self.seats {
-            let script = seat
-                .engine
-                .compile_with_scope(&scope, text)
-                .map_err(|error| error_at(file, text, error.err_type().to_string(), error.position()))?;
+            let script = cage::compile(&seat.engine, &api::NAMES, text);
+            let script = script.map_err(|(message, position)| error_at(file, text, &message, position))?;
+            api::register_properties(&mut seat.engine, text);
             seat.scripts.push(script);
         }
         self.sources.push(Source { file: file.into(), text: text.into() });
@@ -147,13 +158,13 @@ impl Workshop {
     pub fn run(&self, permitted: &Permitted<'_>, moment: &Moment<'_>, given: &Given) -> Run {
         let tag = permitted.tag();
         let index = tag.template.script.0;
-        let seat = &self.seats[cage::seat_of_this_thread() % self.seats.len()];
+        let number = cage::seat_of_this_thread() % self.seats.len();
+        let seat = &self.seats[number];
         let (Some(script), Some(source)) = (seat.scripts.get(index), self.sources.get(index)) else {
             return Run { outcome: Outcome::Failed(unplaced("", "the template has no script")), notes: Vec::new() };
         };
-        let mut scope = Scope::new();
-        api::fill(&mut scope, parameters(tag, moment), given);
         let (result, notes) = cage::run(given.clock, given.hit_deadline, || {
+            let mut scope = api::values(tag.parameters.values(number, moment), given);
             seat.engine.eval_ast_with_scope::<Dynamic>(&mut scope, script)
         });
         let outcome = match result {
@@ -164,80 +175,100 @@ impl Workshop {
     }
 }
 
-fn parameters(tag: &Tag, moment: &Moment<'_>) -> Map {
-    tag.parameters.iter().map(|(name, parameter)| ((&**name).into(), dynamic(parameter, moment))).collect()
-}
-
-fn dynamic(parameter: &Parameter, moment: &Moment<'_>) -> Dynamic {
-    match parameter {
-        Parameter::Value(template) => value::to_dynamic(&moment.fill(template)),
-        Parameter::List(items) => Dynamic::from_array(items.iter().map(|item| dynamic(item, moment)).collect()),
-        Parameter::Map(entries) => Dynamic::from_map(
-            entries.iter().map(|(name, parameter)| ((&**name).into(), dynamic(parameter, moment))).collect(),
-        ),
-        Parameter::Secret(name) => Dynamic::from(name.clone()),
-    }
-}
-
 /// Sorts what a script returned into calls and cookies, and holds it against the manifest.
 fn collect(tag: &Tag, source: &Source, returned: Dynamic) -> Outcome {
     let items = match returned.try_cast_result::<rhai::Array>() {
         Ok(items) => items,
         Err(single) => vec![single],
     };
+    match sorted(tag, items).and_then(|outcome| permitted(&tag.template, outcome, &source.text)) {
+        Ok(outcome) => outcome,
+        Err(message) => Outcome::Failed(unplaced(&source.file, &message)),
+    }
+}
+
+fn sorted(tag: &Tag, items: rhai::Array) -> Result<Outcome, String> {
     let mut asked = Asked::default();
+    let alone = items.len() == 1;
     for item in items {
         if item.is_unit() {
             continue;
         }
-        let kind = item.type_name().to_owned();
-        match item.try_cast::<api::Returned>() {
-            Some(api::Returned::Call(request)) => asked.calls.push(request.by(&tag.name)),
-            Some(api::Returned::Cookie(cookie)) => asked.cookies.push(cookie),
-            Some(api::Returned::Skip(reason)) => return Outcome::Skipped { reason: reason.as_str().into() },
-            None => {
-                let message = format!(
-                    "a script returns calls, cookies, skip(reason) or nothing, but this one returned a value of type {kind}"
-                );
-                return Outcome::Failed(unplaced(&source.file, &message));
+        let kind = value::type_name(&item);
+        let Some(api::Returned(request)) = item.try_cast() else {
+            return Err(format!(
+                "a script returns calls, cookies, skip(reason) or nothing, but this one returned a value of type {kind}"
+            ));
+        };
+        match Arc::unwrap_or_clone(request) {
+            api::Request::Call(request) => asked.calls.push(request.by(&tag.name)),
+            api::Request::Cookie(cookie) => asked.cookies.push(cookie),
+            api::Request::Skip(reason) if alone => {
+                return Ok(Outcome::Skipped { reason: plain(&reason, MAX_WORDS) });
+            }
+            api::Request::Skip(_) => {
+                return Err("a script that returns skip(reason) returns nothing beside it".to_owned());
             }
         }
+        if asked.calls.len() + asked.cookies.len() > MAX_REQUESTS {
+            return Err(format!("a script may ask for {MAX_REQUESTS} calls and cookies, but this one asked for more"));
+        }
     }
-    match forbidden(&tag.template, &asked) {
-        None => Outcome::Asked(asked),
-        Some(message) => Outcome::Failed(unplaced(&source.file, &message)),
-    }
+    Ok(Outcome::Asked(asked))
 }
 
-/// What the manifest does not permit, if anything.
-fn forbidden(template: &Template, asked: &Asked) -> Option<String> {
+/// The same outcome, if the manifest permits it.
+fn permitted(template: &Template, outcome: Outcome, script: &str) -> Result<Outcome, String> {
+    let Outcome::Asked(asked) = &outcome else { return Ok(outcome) };
     let name = &template.name;
-    let call = asked.calls.iter().map(|call| call.account.destination());
-    if let Some(destination) =
-        call.into_iter().find(|wanted| !template.destinations.iter().any(|own| **own == **wanted))
-    {
-        return Some(format!("tags/{name}.yaml does not permit calls to the destination {destination:?}"));
+    let mut destinations = asked.calls.iter().map(|call| call.account.destination());
+    if let Some(wanted) = destinations.find(|wanted| !template.destinations.iter().any(|own| **own == **wanted)) {
+        return Err(format!("tags/{name}.yaml does not permit calls to the destination {wanted:?}"));
     }
-    let cookie = asked.cookies.iter().find(|wanted| !template.cookies.contains(&wanted.name))?;
-    Some(format!("tags/{name}.yaml does not permit the cookie {:?}", cookie.name))
+    if let Some(SetCookie { name: wanted, .. }) = asked.cookies.iter().find(|own| !template.cookies.contains(&own.name))
+    {
+        // A name that is not in the script may be made of a visitor's data.
+        let which = if script.contains(&**wanted) { format!("{wanted:?}") } else { "of a name made up".to_owned() };
+        return Err(format!("tags/{name}.yaml does not permit the cookie {which}"));
+    }
+    Ok(outcome)
 }
 
 fn runtime_error(source: &Source, error: EvalAltResult) -> ScriptError {
-    let (message, position) = cage::explain(error);
-    error_at(&source.file, &source.text, message, position)
+    let (message, position) = cage::explain(error, &source.text);
+    error_at(&source.file, &source.text, &message, position)
 }
 
-fn error_at(file: &str, text: &str, message: String, position: Position) -> ScriptError {
+fn error_at(file: &str, text: &str, message: &str, position: Position) -> ScriptError {
     let extract = position.line().and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();
     ScriptError {
         file: file.into(),
         line: position.line(),
         column: position.position(),
-        extract: extract.into(),
-        message: message.into(),
+        extract: plain(extract, MAX_WORDS),
+        message: plain(message, MAX_WORDS),
     }
 }
 
 fn unplaced(file: &str, message: &str) -> ScriptError {
-    error_at(file, "", message.to_owned(), Position::NONE)
+    error_at(file, "", message, Position::NONE)
+}
+
+/// A text for a terminal, a log line or a page: cut to so many characters, without any that move a cursor or turn text
+/// around.
+fn plain(text: &str, max_characters: usize) -> Box<str> {
+    let is_unsafe = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut characters = text.chars();
+    let shown = characters.by_ref().take(max_characters).map(|c| match c {
+        '\t' => ' ',
+        c if is_unsafe(c) => char::REPLACEMENT_CHARACTER,
+        c => c,
+    });
+    let mut shown: String = shown.collect();
+    if characters.next().is_some() {
+        shown.push('…');
+    }
+    shown.into()
 }

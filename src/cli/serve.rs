@@ -17,6 +17,7 @@ use crate::{
     delivery::secrets::Environment,
     demo,
     logging::{self, LogFormat},
+    script::STACK,
     service::Service,
     settings::{self, Settings, Stated, readable_environment},
     standin::Standin,
@@ -50,8 +51,8 @@ impl Serve {
         logging::start(&settings.log, settings.log_format)?;
         let home = Home { folder: context.folder.clone(), demo: self.demo, allow_env: settings.allow_env.clone() };
         let container = home.load()?;
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build();
+        let runtime = runtime.context("cannot start threads")?;
         runtime.block_on(serve(settings, container, home))?;
         Ok(Exit::Fine)
     }

@@ -1,18 +1,20 @@
 //! What a tag script may read and call: its parameters, the event, the request, consent, and functions that describe
 //! what it wants. None of them does anything: calls and cookies are values that the script returns.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
-use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, Map, Scope};
-use serde_json::Value;
+use rhai::{Dynamic, Engine, ImmutableString, Map, Scope};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Given, cage, openai,
-    value::{to_dynamic, to_json},
+    Given,
+    cage::{self, Fallible},
+    openai,
+    parameters::Params,
+    value::to_dynamic,
 };
 use crate::{
-    call::{Account, Call, CallEvent, SecretName},
+    call::{Account, Call, CallEvent},
     consent::{ConsentState, ConsentType},
     cookie::{HttpOnly, SameSite, SetCookie},
     event::Event,
@@ -20,11 +22,9 @@ use crate::{
     variable::query_parameter,
 };
 
-type Fallible<T> = Result<T, Box<EvalAltResult>>;
-
 /// `params` in a script: the tag's parameters, by the template's field names. Passing it on costs nothing.
 #[derive(Clone)]
-pub struct ParamsHandle(pub Arc<Map>);
+pub struct ParamsHandle(pub Arc<Params>);
 
 /// `event` in a script.
 #[derive(Clone)]
@@ -38,14 +38,13 @@ pub struct RequestHandle(pub Arc<Hit>);
 #[derive(Clone)]
 pub struct ConsentHandle(pub ConsentState);
 
-/// Structured data made by a native function. Scripts read and set its keys as if it were a map; passing it on costs
-/// nothing.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Data(pub Value);
-
-/// What a script returns, alone or in a list.
+/// What a script returns, alone or in a list. Behind a pointer, because scripts may copy it at will.
 #[derive(Clone)]
-pub enum Returned {
+pub struct Returned(pub Arc<Request>);
+
+/// What a script asks for.
+#[derive(Clone)]
+pub enum Request {
     Call(CallRequest),
     Cookie(SetCookie),
     Skip(ImmutableString),
@@ -65,21 +64,25 @@ impl CallRequest {
     }
 }
 
-/// The names that every script knows, for the compiler.
-pub fn names() -> Scope<'static> {
-    let mut scope = Scope::new();
-    for name in ["params", "event", "request", "consent"] {
-        scope.push_dynamic(name, Dynamic::UNIT);
+impl Returned {
+    pub fn new(request: Request) -> Self {
+        Self(Arc::new(request))
     }
-    scope
 }
 
-/// Gives a script its values.
-pub fn fill(scope: &mut Scope<'_>, params: Map, given: &Given) {
-    scope.push("params", ParamsHandle(Arc::new(params)));
-    scope.push("event", EventHandle(Arc::clone(&given.event)));
-    scope.push("request", RequestHandle(Arc::clone(&given.hit)));
-    scope.push("consent", ConsentHandle(given.consent));
+/// The names that every script knows.
+pub const NAMES: [&str; 4] = ["params", "event", "request", "consent"];
+
+/// The values of those names, in the same order.
+pub fn values(params: Arc<Params>, given: &Given) -> Scope<'static> {
+    let [params_name, event, request, consent] = NAMES;
+    let mut scope = Scope::new();
+    scope
+        .push(params_name, ParamsHandle(params))
+        .push(event, EventHandle(Arc::clone(&given.event)))
+        .push(request, RequestHandle(Arc::clone(&given.hit)))
+        .push(consent, ConsentHandle(given.consent));
+    scope
 }
 
 pub fn register(engine: &mut Engine) {
@@ -87,36 +90,57 @@ pub fn register(engine: &mut Engine) {
     register_request(engine);
     register_consent(engine);
     register_results(engine);
-    engine
-        .register_type_with_name::<SecretName>("Secret")
-        .register_type_with_name::<Data>("Data")
-        .register_indexer_get(|data: &mut Data, key: &str| data.0.get(key).map_or(Dynamic::UNIT, to_dynamic))
-        .register_indexer_set(set_data);
     openai::register(engine);
-}
-
-fn set_data(data: &mut Data, key: &str, value: Dynamic) -> Fallible<()> {
-    let value = to_json(&value).map_err(|kind| format!("a value of type {kind} cannot be sent as {key:?}"))?;
-    match &mut data.0 {
-        Value::Object(map) if value.is_null() => {
-            map.remove(key);
-        }
-        Value::Object(map) => {
-            map.insert(key.to_owned(), value);
-        }
-        _ => return Err(format!("{key:?} can only be set on a map").into()),
-    }
-    Ok(())
 }
 
 fn register_event(engine: &mut Engine) {
     engine
         .register_type_with_name::<ParamsHandle>("Params")
-        .register_indexer_get(|params: &mut ParamsHandle, name: &str| params.0.get(name).cloned().unwrap_or_default())
+        .register_indexer_get(|params: &mut ParamsHandle, name: &str| params.read(name))
         .register_type_with_name::<EventHandle>("Event")
-        .register_indexer_get(|event: &mut EventHandle, path: &str| {
-            event.0.get(path).map_or(Dynamic::UNIT, |value| to_dynamic(&value))
-        });
+        .register_indexer_get(|event: &mut EventHandle, path: &str| event.read(path));
+}
+
+/// Makes a getter of every property that a script reads. They are read without them too, by the indexer, but only after
+/// the engine looked for a getter and made an error of its absence.
+pub fn register_properties(engine: &mut Engine, script: &str) {
+    for name in properties(script) {
+        let own = name.to_owned();
+        engine.register_get(name, move |params: &mut ParamsHandle| params.read(&own));
+        let own = name.to_owned();
+        engine.register_get(name, move |event: &mut EventHandle| event.read(&own));
+    }
+}
+
+/// What stands after a dot and is not called. May find more than there is, in texts and comments, which does no harm.
+fn properties(script: &str) -> BTreeSet<&str> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let property = |rest: &'_ str| rest.find(|c| !is_name(c)).unwrap_or(rest.len());
+    script
+        .split('.')
+        .skip(1)
+        .map(|rest| rest.split_at(property(rest)))
+        .filter(|(name, after)| name.starts_with(|c: char| !c.is_ascii_digit()) && !after.starts_with('('))
+        .map(|(name, _)| name)
+        .collect()
+}
+
+impl ParamsHandle {
+    fn read(&self, name: &str) -> Fallible<Dynamic> {
+        cage::look()?;
+        self.0.to_dynamic(name)
+    }
+}
+
+impl EventHandle {
+    fn read(&self, path: &str) -> Fallible<Dynamic> {
+        cage::look()?;
+        match path {
+            "event_name" => Ok((&*self.0.name).into()),
+            "event_id" => Ok((&*self.0.id.text).into()),
+            _ => self.0.get(path).map_or(Ok(Dynamic::UNIT), |value| to_dynamic(&value)),
+        }
+    }
 }
 
 fn register_request(engine: &mut Engine) {
@@ -129,7 +153,7 @@ fn register_request(engine: &mut Engine) {
         .register_get("host", |request: &mut RequestHandle| text(Some(&request.0.host)))
         .register_fn("header", |request: &mut RequestHandle, name: &str| match name.to_ascii_lowercase().as_str() {
             // Cookies are read one by one, and credentials not at all.
-            "cookie" | "authorization" => Dynamic::UNIT,
+            "cookie" | "authorization" | "proxy-authorization" => Dynamic::UNIT,
             name => text(request.0.header(name)),
         })
         .register_fn("cookie", |request: &mut RequestHandle, name: &str| text(request.0.cookie(name)))
@@ -149,20 +173,26 @@ fn register_consent(engine: &mut Engine) {
         });
 }
 
+// Errors list what would be right and never quote what was given: that may be a visitor's.
+
 fn consent_type(name: &str) -> Fallible<ConsentType> {
-    ConsentType::from_name(name).ok_or_else(|| format!("{name:?} is no Consent Mode type").into())
+    let types = || ConsentType::ALL.map(ConsentType::name).join(", ");
+    ConsentType::from_name(name).ok_or_else(|| format!("this is no Consent Mode type; they are {}", types()).into())
 }
 
 fn register_results(engine: &mut Engine) {
     engine
         .register_type_with_name::<Returned>("Returned")
-        .register_fn("skip", |reason: ImmutableString| Returned::Skip(reason))
+        .register_fn("skip", |reason: ImmutableString| Returned::new(Request::Skip(reason)))
         .register_fn("log", |line: &str| cage::note("", line))
-        .register_fn("sha256", |value: &str| hex(&Sha256::digest(value.as_bytes())))
-        .register_fn("set_cookie", |name: &str, value: &str, options: Map| {
-            cookie_of(name, value, &options).map(Returned::Cookie)
+        .register_fn("sha256", |value: &str| {
+            cage::look()?;
+            Fallible::Ok(hex(&Sha256::digest(value.as_bytes())))
         })
-        .register_fn("expire_cookie", |name: &str| Returned::Cookie(SetCookie::expiry(name)));
+        .register_fn("set_cookie", |name: &str, value: &str, options: Map| {
+            cookie_of(name, value, &options).map(|cookie| Returned::new(Request::Cookie(cookie)))
+        })
+        .register_fn("expire_cookie", |name: &str| Returned::new(Request::Cookie(SetCookie::expiry(name))));
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -180,8 +210,8 @@ fn cookie_of(name: &str, value: &str, options: &Map) -> Fallible<SetCookie> {
     };
     for (option, value) in options {
         match (option.as_str(), value) {
-            ("days", days) => cookie.max_age = Some(Duration::from_secs(whole(option, days)?.saturating_mul(86_400))),
-            ("seconds", seconds) => cookie.max_age = Some(Duration::from_secs(whole(option, seconds)?)),
+            ("days", days) => cookie.max_age = Some(Duration::from_secs(whole("days", days)?.saturating_mul(86_400))),
+            ("seconds", seconds) => cookie.max_age = Some(Duration::from_secs(whole("seconds", seconds)?)),
             ("same_site", value) => {
                 cookie.same_site = match value.clone().into_immutable_string().as_deref() {
                     Ok("lax") => SameSite::Lax,
@@ -197,7 +227,7 @@ fn cookie_of(name: &str, value: &str, options: &Map) -> Fallible<SetCookie> {
                     Err(_) => return Err("set_cookie: http_only is true or false".into()),
                 }
             }
-            (other, _) => return Err(format!("set_cookie knows no option {other:?}").into()),
+            _ => return Err("set_cookie has no such option; it has days, seconds, same_site and http_only".into()),
         }
     }
     Ok(cookie)
@@ -210,4 +240,15 @@ fn whole(option: &str, value: &Dynamic) -> Fallible<u64> {
 
 fn text(value: Option<&str>) -> Dynamic {
     value.map_or(Dynamic::UNIT, Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn properties_are_found_and_methods_are_not() {
+        let script = "event.event_id; event?.value.fraction(1.5); params . nothing; a.b.c_2 //.\n event.granted(1)..";
+        assert_eq!(properties(script).into_iter().collect::<Vec<_>>(), ["b", "c_2", "event_id", "value"]);
+    }
 }

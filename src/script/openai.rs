@@ -1,17 +1,18 @@
 //! `openai::…` in a script: wraps [`crate::openai`] and turns its notes into the trace's.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, Map, Module, NativeCallContext};
 use serde_json::Value;
 
 use super::{
-    api::{CallRequest, EventHandle, ParamsHandle, RequestHandle, Returned},
-    cage,
-    value::to_json,
+    api::{CallRequest, EventHandle, ParamsHandle, Request, RequestHandle, Returned},
+    cage::{self, Fallible},
+    parameters::{Param, Params},
+    value::{to_json, type_name},
 };
 use crate::{
-    call::{Account, CallEvent, SecretName, UserSchema},
+    call::{Account, CallEvent, UserSchema},
     openai::{
         Invalid, Notes, Reason, Source,
         data::{AmountSource, Data, DataOptions},
@@ -24,58 +25,63 @@ use crate::{
     time::Timestamp,
 };
 
-type Fallible<T> = Result<T, Box<EvalAltResult>>;
+type Context<'a> = NativeCallContext<'a>;
 
 pub fn register(engine: &mut Engine) {
     engine
-        .register_type_with_name::<EventType>("OpenAiEventType")
-        .register_type_with_name::<Arc<Data>>("OpenAiData")
-        .register_type_with_name::<Arc<User>>("OpenAiUser");
+        .register_type_with_name::<EventType>("EventType")
+        .register_type_with_name::<Arc<Data>>("Data")
+        .register_type_with_name::<Arc<User>>("User")
+        .register_type_with_name::<Arc<SourceUrl>>("SourceUrl")
+        .register_fn("to_string", |url: &mut Arc<SourceUrl>| ImmutableString::from(url.as_str()));
     let mut module = Module::new();
-    module.set_native_fn("event_type", |at: NativeCallContext<'_>, event: EventHandle, params: ParamsHandle| {
-        placed(&at, event_type(event, params))
+    module.set_native_fn("event_type", |context: Context<'_>, event: EventHandle, params: ParamsHandle| {
+        native(&context, || event_type(&event, &params.0))
     });
-    module.set_native_fn("standard_event", |at: NativeCallContext<'_>, name: ImmutableString| {
-        placed(&at, standard_event(name))
+    module.set_native_fn("standard_event", |context: Context<'_>, name: ImmutableString| {
+        native(&context, || EventType::standard(&name).map_err(fault))
     });
-    module.set_native_fn(
-        "data",
-        |at: NativeCallContext<'_>, event_type: EventType, event: EventHandle, params: ParamsHandle| {
-            placed(&at, data(event_type, event, params))
-        },
-    );
+    module.set_native_fn("data", |context: Context<'_>, kind: EventType, event: EventHandle, params: ParamsHandle| {
+        native(&context, || data(&kind, &event, &params.0))
+    });
     module.set_native_fn(
         "user",
-        |at: NativeCallContext<'_>, event: EventHandle, request: RequestHandle, params: ParamsHandle| {
-            placed(&at, user(event, request, params))
+        |context: Context<'_>, event: EventHandle, request: RequestHandle, params: ParamsHandle| {
+            native(&context, || user(&event, &request, &params.0))
         },
     );
-    module.set_native_fn("source_url", |at: NativeCallContext<'_>, event: EventHandle| placed(&at, source_url(event)));
-    module.set_native_fn("oppref", |at: NativeCallContext<'_>, event: EventHandle, request: RequestHandle| {
-        placed(&at, find_oppref(event, request))
+    module.set_native_fn("source_url", |context: Context<'_>, event: EventHandle| {
+        native(&context, || Ok(source_url(&event)))
     });
-    module.set_native_fn("new_oppref", |at: NativeCallContext<'_>, event: EventHandle| placed(&at, new_oppref(event)));
-    module.set_native_fn("conversion", |at: NativeCallContext<'_>, params: ParamsHandle, parts: Map| {
-        placed(&at, conversion(params, parts))
+    module.set_native_fn("oppref", |context: Context<'_>, event: EventHandle, request: RequestHandle| {
+        native(&context, || Ok(find_oppref(&event, &request)))
+    });
+    module.set_native_fn("new_oppref", |context: Context<'_>, event: EventHandle| {
+        native(&context, || Ok(new_oppref(&event)))
+    });
+    module.set_native_fn("conversion", |context: Context<'_>, params: ParamsHandle, parts: Map| {
+        native(&context, || conversion(&params.0, parts))
     });
     engine.register_static_module("openai", module.into());
 }
 
-/// An error of a module's function, with the place in the script where it was called, which the engine leaves out.
-fn placed<T>(at: &NativeCallContext<'_>, result: Fallible<T>) -> Fallible<T> {
-    result.map_err(|mut error| {
-        error.set_position(at.call_position());
+/// Runs a native within the budget, and gives its error the place of its call, which the engine does not for a module's.
+fn native<T>(context: &Context<'_>, work: impl FnOnce() -> Fallible<T>) -> Fallible<T> {
+    cage::look().and_then(|()| work()).map_err(|mut error| {
+        if error.position().is_none() {
+            error.set_position(context.call_position());
+        }
         error
     })
 }
 
 /// `openai::event_type(event, params)`: what the tag's field `event` makes of this event; `()` where `inherit` knows no
 /// event for its name.
-fn event_type(event: EventHandle, params: ParamsHandle) -> Fallible<Dynamic> {
+fn event_type(event: &EventHandle, params: &Params) -> Fallible<Dynamic> {
     let mut notes = Notes::new();
-    let found = match word(&params, "event")?.as_deref() {
+    let found = match word(params, "event")?.as_deref() {
         None | Some("inherit") => {
-            let unmapped = match word(&params, "unmapped")?.as_deref() {
+            let unmapped = match word(params, "unmapped")?.as_deref() {
                 Some("custom") => Unmapped::Custom,
                 _ => Unmapped::Skip,
             };
@@ -84,21 +90,16 @@ fn event_type(event: EventHandle, params: ParamsHandle) -> Fallible<Dynamic> {
                 found => found,
             }
         }
-        Some("custom") => EventType::custom(&word(&params, "custom_event_name")?.unwrap_or_default(), &mut notes),
+        Some("custom") => EventType::custom(&word(params, "custom_event_name")?.unwrap_or_default(), &mut notes),
         Some(name) => EventType::standard(name),
     };
     tell(notes);
     found.map(Dynamic::from).map_err(fault)
 }
 
-/// `openai::standard_event(name)`: the standard event of this name, such as `page_viewed`.
-fn standard_event(name: ImmutableString) -> Fallible<EventType> {
-    EventType::standard(&name).map_err(fault)
-}
-
 /// `openai::data(type, event, params)`: the `data` object.
-fn data(event_type: EventType, event: EventHandle, params: ParamsHandle) -> Fallible<Arc<Data>> {
-    let overrides = Overrides::of(&params)?;
+fn data(event_type: &EventType, event: &EventHandle, params: &Params) -> Fallible<Arc<Data>> {
+    let overrides = Overrides::of(params)?;
     let mut options = DataOptions {
         currency: overrides.source("currency"),
         contents: overrides.source("contents"),
@@ -111,7 +112,7 @@ fn data(event_type: EventType, event: EventHandle, params: ParamsHandle) -> Fall
         (Source::Off, _) | (_, Source::Off) => AmountSource::Off,
         (Source::Event, Source::Event) => AmountSource::Event,
     };
-    let item_id_key = word(&params, "item_id_key")?;
+    let item_id_key = word(params, "item_id_key")?;
     if let Some(key) = item_id_key.as_deref().filter(|key| !key.is_empty()) {
         options.items.id_key = key;
     }
@@ -122,15 +123,15 @@ fn data(event_type: EventType, event: EventHandle, params: ParamsHandle) -> Fall
 }
 
 /// `openai::user(event, request, params)`: the `user` object; `()` if nothing is known about the visitor.
-fn user(event: EventHandle, request: RequestHandle, params: ParamsHandle) -> Fallible<Dynamic> {
-    let overrides = Overrides::of(&params)?;
+fn user(event: &EventHandle, request: &RequestHandle, params: &Params) -> Fallible<Dynamic> {
+    let overrides = Overrides::of(params)?;
     let mut fields = FieldSources::default();
     for field in UserField::ALL {
         fields.set(field, overrides.source(field.path()));
     }
     let options = UserOptions {
-        schema: user_schema(&params)?,
-        phone_hash: match word(&params, "phone_hash")?.as_deref() {
+        schema: user_schema(params)?,
+        phone_hash: match word(params, "phone_hash")?.as_deref() {
             Some("openai") => PhoneHash::OpenAi,
             _ => PhoneHash::Foreign,
         },
@@ -148,29 +149,36 @@ fn user(event: EventHandle, request: RequestHandle, params: ParamsHandle) -> Fal
 }
 
 /// `openai::source_url(event)`: origin and path of the page; `()` if it is not known.
-fn source_url(event: EventHandle) -> Fallible<Dynamic> {
+fn source_url(event: &EventHandle) -> Dynamic {
     let mut notes = Notes::new();
     let found = event.0.text("page_location").and_then(|page| SourceUrl::from_page(page, &mut notes));
     tell(notes);
-    Ok(found.map_or(Dynamic::UNIT, |url| url.as_str().into()))
+    found.map_or(Dynamic::UNIT, |url| Dynamic::from(Arc::new(url)))
 }
 
 /// `openai::oppref(event, request)`: the click reference as it stands in the page's address, else in the cookie.
-fn find_oppref(event: EventHandle, request: RequestHandle) -> Fallible<Dynamic> {
+fn find_oppref(event: &EventHandle, request: &RequestHandle) -> Dynamic {
     let cookie = request.0.cookie("__oppref");
-    Ok(oppref::find(&event.0.data, cookie).map_or(Dynamic::UNIT, |found| found.value.into()))
+    oppref::find(&event.0.data, cookie).map_or(Dynamic::UNIT, |found| found.value.into())
 }
 
 /// `openai::new_oppref(event)`: the click reference that the page's address brings; `()` if it brings none.
-fn new_oppref(event: EventHandle) -> Fallible<Dynamic> {
-    Ok(event.0.text("page_location").and_then(oppref::in_url).map_or(Dynamic::UNIT, Into::into))
+fn new_oppref(event: &EventHandle) -> Dynamic {
+    event.0.text("page_location").and_then(oppref::in_url).map_or(Dynamic::UNIT, Into::into)
 }
 
+/// The parts that [`conversion`] takes.
+const PARTS: [&str; 9] =
+    ["id", "type", "timestamp_ms", "data", "action_source", "source_url", "oppref", "opt_out", "user"];
+
 /// `openai::conversion(params, #{ id, type, timestamp_ms, data, action_source, source_url, oppref, opt_out, user })`: a
-/// call that reports one event to the pixel of the tag. What the tag's `map` says of a part goes before it.
-fn conversion(params: ParamsHandle, mut parts: Map) -> Fallible<Returned> {
-    let overrides = Overrides::of(&params)?;
-    let mut notes = Notes::new();
+/// call that reports one event to the pixel of the tag. `source_url` is a text or what `openai::source_url` gave. What the
+/// tag's `map` says of a part goes before it.
+fn conversion(params: &Params, mut parts: Map) -> Fallible<Returned> {
+    if parts.keys().any(|name| !PARTS.contains(&name.as_str())) {
+        return Err(format!("a conversion has no such part; its parts are {}", PARTS.join(", ")).into());
+    }
+    let overrides = Overrides::of(params)?;
     let id = take_text(&mut parts, "id", overrides.source("event_id"))?.ok_or("openai::conversion needs an id")?;
     let event_type: EventType = take(&mut parts, "type")?.ok_or("openai::conversion needs a type")?;
     let data: Arc<Data> = take(&mut parts, "data")?.ok_or("openai::conversion needs data")?;
@@ -178,37 +186,40 @@ fn conversion(params: ParamsHandle, mut parts: Map) -> Fallible<Returned> {
     let oppref = take_text(&mut parts, "oppref", overrides.source("oppref"))?;
     let opt_out: Option<bool> = take(&mut parts, "opt_out")?;
     let time = take_time(&mut parts, overrides.source("timestamp_ms"))?;
-    let action_source = take_action_source(&mut parts)?;
-    let page = take_text(&mut parts, "source_url", overrides.source("source_url"))?;
-    let source_url = page.and_then(|page| SourceUrl::from_page(&page, &mut notes));
-    if let Some(unknown) = parts.keys().next() {
-        return Err(format!("openai::conversion knows no {unknown:?}").into());
-    }
+    let action_source: Option<ImmutableString> = take(&mut parts, "action_source")?;
+    let action_source = action_source.map_or(Ok(ActionSource::Web), |name| action_source_of(&name))?;
+    let mut notes = Notes::new();
+    let source_url = take_source_url(&mut parts, overrides.source("source_url"), &mut notes)?;
     let event = Event {
         id: &id,
         event_type: &event_type,
         time,
         data: &data,
         action_source,
-        source_url: source_url.as_ref(),
+        source_url: source_url.as_deref(),
         oppref: oppref.as_deref(),
         opt_out: if opt_out == Some(true) { OptOut::Yes } else { OptOut::No },
         user: user.as_deref(),
     };
     let body = event.to_json(&mut notes);
     tell(notes);
-    Ok(Returned::Call(CallRequest {
-        account: Arc::new(account(&params)?),
+    Ok(Returned::new(Request::Call(CallRequest {
+        account: account(params)?,
         event: CallEvent { id: id.as_str().into(), name: event_type.name().into(), time },
         body: body.map_err(fault)?.into(),
-    }))
+    })))
+}
+
+fn action_source_of(name: &str) -> Fallible<ActionSource> {
+    let sources = || ActionSource::ALL.map(ActionSource::name).join(", ");
+    ActionSource::from_name(name).ok_or_else(|| format!("this is no action source; they are {}", sources()).into())
 }
 
 /// A part that is a text, or what the tag's `map` says in place of it.
 fn take_text(parts: &mut Map, name: &str, source: Source<'_>) -> Fallible<Option<ImmutableString>> {
-    let own: Option<ImmutableString> = take(parts, name)?;
+    let own = parts.remove(name).filter(|part| !part.is_unit());
     match source {
-        Source::Event => Ok(own),
+        Source::Event => own.map_or(Ok(None), |part| as_part(part, name).map(Some)),
         Source::Off | Source::Value(Value::Null) => Ok(None),
         Source::Value(Value::String(text)) => Ok(Some(text.into())),
         Source::Value(Value::Number(number)) => Ok(Some(number.to_string().into())),
@@ -226,48 +237,54 @@ fn take_time(parts: &mut Map, source: Source<'_>) -> Fallible<Timestamp> {
     .map_err(fault)
 }
 
-fn take_action_source(parts: &mut Map) -> Fallible<ActionSource> {
-    match take::<ImmutableString>(parts, "action_source")?.as_deref() {
-        None => Ok(ActionSource::Web),
-        Some(name) => ActionSource::from_name(name).ok_or_else(|| format!("{name:?} is no action source").into()),
+fn take_source_url(parts: &mut Map, source: Source<'_>, notes: &mut Notes) -> Fallible<Option<Arc<SourceUrl>>> {
+    if source != Source::Event || parts.get("source_url").is_some_and(Dynamic::is_string) {
+        let page = take_text(parts, "source_url", source)?;
+        return Ok(page.and_then(|page| SourceUrl::from_page(&page, notes)).map(Arc::new));
     }
+    take(parts, "source_url")
 }
 
-fn account(params: &ParamsHandle) -> Fallible<Account> {
+/// The account of a tag; made once for each set of parameters.
+fn account(params: &Params) -> Fallible<Arc<Account>> {
+    if let Some(account) = params.account.get() {
+        return Ok(Arc::clone(account));
+    }
+    let account = Arc::new(new_account(params)?);
+    Ok(Arc::clone(params.account.get_or_init(|| account)))
+}
+
+fn new_account(params: &Params) -> Fallible<Account> {
     let pixel_id = word(params, "pixel_id")?.unwrap_or_default();
     let pixel_id = pixel_id.trim();
     if pixel_id.is_empty() || pixel_id.len() > 200 || pixel_id.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err("the field \"pixel_id\" has no value, or one that is no pixel id".into());
     }
-    let key = params.0.get("api_key").and_then(|key| key.clone().try_cast::<SecretName>());
-    let validate_only = match params.0.get("validate_only") {
-        Some(value) if !value.is_unit() => value
-            .as_bool()
-            .map_err(|kind| format!("the field \"validate_only\" is true or false, not of type {kind}"))?,
-        _ => false,
+    let Some(Param::Secret(key)) = params.get("api_key") else {
+        return Err("the field \"api_key\" names no secret".into());
     };
-    Ok(Account::OpenAi {
-        pixel_id: pixel_id.into(),
-        key: key.ok_or("the field \"api_key\" names no secret")?,
-        validate_only,
-        schema: user_schema(params)?,
-    })
+    let validate_only = match params.get("validate_only") {
+        None | Some(Param::Value(Value::Null)) => false,
+        Some(Param::Value(Value::Bool(value))) => *value,
+        Some(_) => return Err("the field \"validate_only\" is true or false".into()),
+    };
+    Ok(Account::OpenAi { pixel_id: pixel_id.into(), key: key.clone(), validate_only, schema: user_schema(params)? })
 }
 
-fn user_schema(params: &ParamsHandle) -> Fallible<UserSchema> {
+fn user_schema(params: &Params) -> Fallible<UserSchema> {
     match word(params, "user_schema")?.as_deref() {
         None | Some("lists") => Ok(UserSchema::Lists),
         Some("scalars") => Ok(UserSchema::Scalars),
-        Some(other) => Err(format!("the field \"user_schema\" is lists or scalars, not {other:?}").into()),
+        Some(_) => Err("the field \"user_schema\" is lists or scalars".into()),
     }
 }
 
 /// The tag's field `map`: a value, or `off`, for fields that are mapped by themselves otherwise.
-struct Overrides(Vec<(String, Value)>);
+struct Overrides<'a>(Option<&'a serde_json::Map<String, Value>>);
 
-impl Overrides {
+impl<'a> Overrides<'a> {
     /// The fields beside those of the user.
-    const FIELDS: [&str; 9] = [
+    const FIELDS: [&'static str; 9] = [
         "event_id",
         "timestamp_ms",
         "source_url",
@@ -280,48 +297,48 @@ impl Overrides {
     ];
 
     /// Fails on a field that there is not: whoever misspelt `user.email: off` must not go unheard.
-    fn of(params: &ParamsHandle) -> Fallible<Self> {
-        let Some(map) = params.0.get("map").filter(|map| !map.is_unit()) else { return Ok(Self(Vec::new())) };
-        let map = map.read_lock::<Map>().ok_or("the field \"map\" must be a mapping")?;
+    fn of(params: &'a Params) -> Fallible<Self> {
         let is_known =
             |name: &str| Self::FIELDS.contains(&name) || UserField::ALL.into_iter().any(|field| field.path() == name);
-        if let Some(unknown) = map.keys().find(|name| !is_known(name)) {
-            return Err(format!("the field \"map\" takes no key {unknown:?}").into());
+        match params.get("map") {
+            None | Some(Param::Value(Value::Null)) => Ok(Self(None)),
+            Some(Param::Value(Value::Object(map))) => match map.keys().find(|name| !is_known(name)) {
+                None => Ok(Self(Some(map))),
+                Some(unknown) => Err(format!("the field \"map\" takes no key {unknown:?}").into()),
+            },
+            Some(Param::Value(_)) => Err("the field \"map\" must be a mapping".into()),
+            Some(_) => Err("the field \"map\" holds a secret, which cannot be sent as data".into()),
         }
-        let entries = map.iter().map(|(name, value)| Ok((name.to_string(), to_json(value)?)));
-        Ok(Self(entries.collect::<Result<_, String>>()?))
     }
 
-    fn source(&self, name: &str) -> Source<'_> {
-        match self.0.iter().find(|(own, _)| own == name) {
+    fn source(&self, name: &str) -> Source<'a> {
+        match self.0.and_then(|map| map.get(name)) {
             None => Source::Event,
-            Some((_, Value::String(text))) if text == "off" => Source::Off,
-            Some((_, value)) => Source::Value(value),
+            Some(Value::String(text)) if text == "off" => Source::Off,
+            Some(value) => Source::Value(value),
         }
     }
 }
 
-/// A parameter that is a text, if it is set.
-fn word(params: &ParamsHandle, name: &str) -> Fallible<Option<ImmutableString>> {
-    match params.0.get(name) {
-        None => Ok(None),
-        Some(value) if value.is_unit() => Ok(None),
-        Some(value) if value.is_int() => Ok(Some(value.to_string().into())),
-        Some(value) => {
-            let text = value.clone().into_immutable_string();
-            text.map(Some).map_err(|kind| format!("the field {name:?} must be a text, but is of type {kind}").into())
-        }
+/// A parameter that is a text, or a number in place of one, if it is set.
+fn word<'a>(params: &'a Params, name: &str) -> Fallible<Option<Cow<'a, str>>> {
+    match params.get(name) {
+        None | Some(Param::Value(Value::Null)) => Ok(None),
+        Some(Param::Value(Value::String(text))) => Ok(Some(Cow::Borrowed(text))),
+        Some(Param::Value(Value::Number(number))) if number.is_i64() => Ok(Some(Cow::Owned(number.to_string()))),
+        Some(_) => Err(format!("the field {name:?} must be a text").into()),
     }
 }
 
 /// Takes one part of an event, if it is there.
 fn take<T: Clone + Send + Sync + 'static>(parts: &mut Map, name: &str) -> Fallible<Option<T>> {
     let Some(part) = parts.remove(name).filter(|part| !part.is_unit()) else { return Ok(None) };
-    let kind = part.type_name();
-    match part.try_cast::<T>() {
-        Some(part) => Ok(Some(part)),
-        None => Err(format!("{name:?} of a conversion cannot be of type {kind}").into()),
-    }
+    as_part(part, name).map(Some)
+}
+
+fn as_part<T: Clone + Send + Sync + 'static>(part: Dynamic, name: &str) -> Fallible<T> {
+    let kind = type_name(&part);
+    part.try_cast::<T>().ok_or_else(|| format!("{name:?} of a conversion cannot be of type {kind}").into())
 }
 
 fn tell(notes: Notes) {

@@ -14,6 +14,7 @@ use crate::{
         model::{TagRule, WhenDeniedRule},
         yaml::Placed,
     },
+    script::Parameters,
     trigger::TriggerIndex,
 };
 
@@ -49,7 +50,7 @@ fn tag(item: &Item<TagRule>, known: &Known<'_>, diagnostics: &mut Diagnostics) -
     Some(Tag {
         name: Arc::clone(&item.name),
         template: Arc::clone(&template?.template),
-        parameters: parameters?,
+        parameters: Parameters::new(parameters?),
         triggers,
         exceptions,
         consent: consent?,

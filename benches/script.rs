@@ -1,0 +1,164 @@
+//! How long a tag takes: the purchase of a typical shop through the whole pipeline, the conversion's script by itself,
+//! and an empty script. `cargo bench --bench script` prints microseconds for each, on one thread.
+
+use std::{collections::BTreeMap, hint::black_box, net::IpAddr, sync::Arc, time::Instant};
+
+use http::{HeaderMap, HeaderValue, Method, header};
+use serde_json::json;
+use tidegate::{
+    app::monotonic_clock,
+    client::Client,
+    consent::{
+        ConsentState,
+        gate::{self, Firing, Gated, Permitted},
+    },
+    container::{
+        Container,
+        diagnostic::{Severity, Sources},
+        folder,
+        load::{self, LoadOptions},
+    },
+    hit::{Hit, HitId},
+    pipeline::{self, Surroundings},
+    script::{Counted, Given, Outcome},
+    time::Timestamp,
+    variable::Moment,
+};
+use uuid::Uuid;
+
+#[global_allocator]
+static ALLOCATOR: Counted<mimalloc::MiMalloc> = Counted(mimalloc::MiMalloc);
+
+const ROUNDS: u32 = 100_000;
+const REPEATS: usize = 5;
+
+const RULES: &str = "
+triggers:
+  Purchase: { event: purchase }
+tags:
+  Conversion:
+    template: openai_conversion
+    triggers: Purchase
+    consent: ad_storage
+    parameters: { pixel_id: px_1234567890, api_key: { secret: OPENAI_CONVERSIONS_API_KEY }, event: order_created }
+  Empty:
+    template: empty
+    triggers: []
+    paused: true
+    consent: ad_storage
+";
+
+fn container() -> Container {
+    let mut files = Sources::default();
+    // A trigger, so that the loader lets it pass; of no event that is sent here.
+    let rules = RULES
+        .replace("triggers: []", "triggers: Never")
+        .replace("triggers:\n", "triggers:\n  Never: { event: never }\n");
+    for (path, text) in
+        [("rules/all.yaml", rules.as_str()), ("tags/empty.rhai", ""), ("tags/empty.yaml", "description: Nothing.")]
+    {
+        files.insert(path.into(), text.as_bytes().to_vec());
+    }
+    let (environment, library) = (BTreeMap::new(), folder::library());
+    let absent_environment = Severity::Note;
+    let options = LoadOptions {
+        version: "bench",
+        environment: &environment,
+        absent_environment,
+        library: &library,
+        inline: None,
+        seats: 1,
+    };
+    let loaded = load::load(&files, options);
+    loaded.container.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics))
+}
+
+fn purchase() -> Hit {
+    let body = json!({
+        "event": "purchase", "event_id": "T-90210",
+        "page_location": "https://shop.example.com/thanks?oppref=gAAAAABoabc123&utm_source=chatgpt&utm_medium=cpc",
+        "page_referrer": "https://shop.example.com/checkout", "page_title": "Thank you",
+        "client_id": "1234567890.1790000000", "user_id": "CUST-00042", "transaction_id": "T-90210",
+        "value": 129.9, "currency": "EUR", "tax": 20.74, "shipping": 0, "coupon": "AUTUMN",
+        "items": [
+            {"item_id": "sku-1", "item_name": "Wool shoe", "item_brand": "Acme", "item_category": "Shoes", "price": 59.95, "quantity": 2},
+            {"item_id": "sku-2", "item_name": "Sock", "price": 10, "quantity": 1},
+        ],
+        "user_data": {
+            "email_address": " Ada@Example.com ", "phone_number": "+40 746 123 456",
+            "address": {"first_name": "Ada", "last_name": "O'Neill", "city": "London", "postal_code": "N1 9GU", "country": "gb"},
+        },
+        "consent": {
+            "ad_storage": "granted", "ad_user_data": "granted", "ad_personalization": "denied", "analytics_storage": "granted",
+        },
+    });
+    let agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 Safari/537.36";
+    let mut headers = HeaderMap::new();
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
+    headers
+        .insert(header::COOKIE, HeaderValue::from_static("_ga=GA1.1.1234567890.1790000000; __oppref=gAAAAABoabc123"));
+    Hit {
+        id: HitId(Uuid::nil()),
+        received: Timestamp(1_795_000_000_123),
+        method: Method::POST,
+        path: "/hit".into(),
+        query: "".into(),
+        headers,
+        address: Some(IpAddr::from([192, 0, 2, 7])),
+        host: "tags.example.com".into(),
+        body: body.to_string().into(),
+    }
+}
+
+/// The best of several repeats: whatever else runs on the machine can only make it slower.
+fn time(step: &str, mut run: impl FnMut()) {
+    (0..ROUNDS / 10).for_each(|_| run());
+    let repeat = |_| {
+        let start = Instant::now();
+        (0..ROUNDS).for_each(|_| run());
+        start.elapsed().as_secs_f64() * 1e6 / f64::from(ROUNDS)
+    };
+    let best = (0..REPEATS).map(repeat).fold(f64::INFINITY, f64::min);
+    println!("{step:<42} {best:>7.2} µs");
+}
+
+fn permitted<'c>(container: &'c Container, name: &str, consent: &ConsentState) -> Permitted<'c> {
+    let tag = container.tags.iter().find(|tag| &*tag.name == name).expect("a tag of this name");
+    match gate::decide(Firing::new(tag), consent) {
+        Gated::Permitted(permitted) => permitted,
+        refused => panic!("{refused:?}"),
+    }
+}
+
+fn main() {
+    let container = container();
+    let hit = Arc::new(purchase());
+    let surroundings = Surroundings { clock: monotonic_clock, new_id: &|| Uuid::nil() };
+    let processed = pipeline::process(&container, Client::DataLayer, &hit, surroundings);
+    println!("{}", processed.result.expect("a good hit").calls.first().expect("one call").body);
+
+    let mut events = Client::DataLayer.read(&hit, &|| Uuid::nil()).expect("a good hit");
+    let event = Arc::new(events.remove(0).event);
+    let consent = ConsentState::resolve(&event.signals, &container.consent_default);
+    let given = || {
+        let (event, hit) = (Arc::clone(&event), Arc::clone(&hit));
+        Given {
+            event,
+            hit,
+            consent,
+            hit_deadline: monotonic_clock() + std::time::Duration::from_secs(1),
+            clock: monotonic_clock,
+        }
+    };
+    let run = |name: &str| {
+        let moment = Moment::new(&container, &hit, &event);
+        let run = container.scripts.run(&permitted(&container, name, &consent), &moment, &given());
+        assert!(matches!(run.outcome, Outcome::Asked(_)), "{:?}", run.outcome);
+        drop(black_box(run));
+    };
+    time("hit through the pipeline, one conversion", || {
+        drop(black_box(pipeline::process(&container, Client::DataLayer, &hit, surroundings)));
+    });
+    time("the conversion's script", || run("Conversion"));
+    time("an empty script", || run("Empty"));
+}
