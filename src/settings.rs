@@ -1,7 +1,7 @@
 //! The server's own settings, as opposed to the container's: addresses, data, limits. From flags, from the environment
 //! (`TIDEGATE_<FLAG>`) and from a file, in this order; all are documented where they are declared.
 
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use clap::Args;
@@ -44,7 +44,7 @@ pub struct Stated {
     pub rate_limit: Option<std::num::NonZeroU32>,
     /// Connections served at the same time [default: 10000]
     #[arg(long, env = "TIDEGATE_MAX_CONNECTIONS", value_name = "NUMBER")]
-    pub max_connections: Option<usize>,
+    pub max_connections: Option<NonZeroUsize>,
     /// Megabytes of disk that are kept free for settling deliveries [default: 64]
     #[arg(long, env = "TIDEGATE_DISK_RESERVE", value_name = "MB")]
     pub disk_reserve: Option<u64>,
@@ -106,7 +106,11 @@ impl Stated {
             allow_env: self.allow_env.or(file.allow_env).unwrap_or_default(),
             trusted_proxies: self.trusted_proxies.or(file.trusted_proxies).unwrap_or_default(),
             rate_limit: self.rate_limit.or(file.rate_limit),
-            max_connections: self.max_connections.or(file.max_connections).unwrap_or(10_000),
+            max_connections: self
+                .max_connections
+                .or(file.max_connections)
+                .map_or(10_000, NonZeroUsize::get)
+                .min(1_000_000),
             disk_reserve: self.disk_reserve.or(file.disk_reserve).unwrap_or(64).saturating_mul(1024 * 1024),
             drain: Duration::from_secs(self.drain.or(file.drain).unwrap_or(0)),
             log: self.log.or(file.log).unwrap_or_else(|| "info".to_owned()),

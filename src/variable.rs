@@ -100,6 +100,10 @@ pub struct Moment<'a> {
     values: OnceCell<Box<[OnceCell<Value>]>>,
 }
 
+/// The longest text that is put together, in bytes. A longer one has no value: texts that double each other would grow
+/// beyond any memory.
+const MAX_TEXT: usize = 64 * 1024;
+
 impl<'a> Moment<'a> {
     pub fn new(container: &'a Container, hit: &'a Hit, event: &'a Event) -> Self {
         Self { container, hit, event, values: OnceCell::new() }
@@ -123,12 +127,14 @@ impl<'a> Moment<'a> {
             ValueTemplate::Text(pieces) => {
                 let mut text = String::new();
                 for piece in pieces {
-                    match piece {
-                        Piece::Text(fixed) => text.push_str(fixed),
-                        Piece::Variable(index) => {
-                            text.push_str(&event::to_text(self.variable(*index)).unwrap_or_default());
-                        }
+                    let part = match piece {
+                        Piece::Text(fixed) => Cow::Borrowed(&**fixed),
+                        Piece::Variable(index) => event::to_text(self.variable(*index)).unwrap_or_default(),
+                    };
+                    if text.len() + part.len() > MAX_TEXT {
+                        return Cow::Owned(Value::Null);
                     }
+                    text.push_str(&part);
                 }
                 Cow::Owned(Value::String(text))
             }

@@ -28,6 +28,10 @@ const BROWSERS_OWN: [&str; 5] = ["ip_override", "user_agent", "cookies", "common
 /// must not make a large hit out of a small body.
 const MAX_SHARED: usize = 4_000_000;
 
+/// Keys of the event itself, which `ecommerce` cannot supply.
+const EVENTS_OWN: [&str; 8] =
+    ["event", "event_id", "event_time", "sent_at", "consent", "consent_answered", "consent_defaults", "consent_then"];
+
 const CONSENT_SHAPE: &str = "must map Consent Mode types to \"granted\" or \"denied\"";
 
 /// Names that sites use for a key, and its GA4 name.
@@ -143,7 +147,8 @@ fn normalise(data: &mut Map<String, Value>, notes: &mut Vec<Note>) {
     if let Some(Value::Object(ecommerce)) = data.get_mut("ecommerce") {
         let lifted = std::mem::take(ecommerce);
         data.remove("ecommerce");
-        for (key, value) in lifted {
+        // An order's own keys; what the event says of itself stands outside.
+        for (key, value) in lifted.into_iter().filter(|(key, _)| !EVENTS_OWN.contains(&key.as_str())) {
             put(data, &key, value);
         }
     }
@@ -189,6 +194,9 @@ fn signals(
     let mut unknown = Vec::new();
     for (kind, status) in &stated {
         let Some(known) = ConsentType::from_name(kind) else {
+            if let Some(meant) = misspelt(kind) {
+                return Err(BadHit::new(at(&format!("consent.{kind}")), format!("is written {meant}")));
+            }
             unknown.push(kind);
             continue;
         };
@@ -263,6 +271,12 @@ fn scalar_text(value: &Value) -> Option<Cow<'_, str>> {
 /// Something in it, not too long, and nothing that would move an operator's cursor when it is shown.
 fn is_plain(text: &str, max_characters: usize) -> bool {
     !text.trim().is_empty() && text.chars().count() <= max_characters && !text.chars().any(char::is_control)
+}
+
+/// The consent type that a key means and does not name, such as `adStorage`: who states a refusal must be heard.
+fn misspelt(key: &str) -> Option<&'static str> {
+    let plain = |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    ConsentType::ALL.map(ConsentType::name).into_iter().find(|name| plain(name) == plain(key))
 }
 
 fn syntax_error(error: &serde_json::Error) -> BadHit {

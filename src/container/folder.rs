@@ -59,26 +59,37 @@ pub fn read(folder: &Path) -> anyhow::Result<Sources> {
         let place = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
         bail!("{} is no container: it has no folder rules/; name one with -C FOLDER", place.display());
     }
+    let root = folder.canonicalize().with_context(|| format!("cannot read {}", folder.display()))?;
     let mut files = Sources::new();
     for part in ["rules", "tags"] {
         let part_folder = folder.join(part);
         if part_folder.is_dir() {
-            read_into(&mut files, &part_folder, part)?;
+            read_into(&mut files, &part_folder, part, &root)?;
         }
     }
     Ok(files)
 }
 
-fn read_into(files: &mut Sources, folder: &Path, prefix: &str) -> anyhow::Result<()> {
+/// A container is a file tree that others may have written: a link out of it would read, and `check` would print, any
+/// file of this machine.
+fn ensure_own_file(path: &Path, root: &Path) -> anyhow::Result<()> {
+    let real = path.canonicalize().with_context(|| format!("cannot read {}", path.display()))?;
+    anyhow::ensure!(real.starts_with(root), "{} is a link out of the container; copy the file", path.display());
+    anyhow::ensure!(real.is_file(), "{} is no file", path.display());
+    Ok(())
+}
+
+fn read_into(files: &mut Sources, folder: &Path, prefix: &str, root: &Path) -> anyhow::Result<()> {
     let list = || format!("cannot list {}", folder.display());
     for entry in fs::read_dir(folder).with_context(list)? {
         let path: PathBuf = entry.with_context(list)?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         // The loader says of `.yml` that it is not read, rather than nobody.
         let is_ours = [".yaml", ".rhai", ".yml"].iter().any(|ending| name.ends_with(ending));
-        if !is_ours || name.starts_with('.') || !path.is_file() {
+        if !is_ours || name.starts_with('.') {
             continue;
         }
+        ensure_own_file(&path, root)?;
         let read = || format!("cannot read {}", path.display());
         let size = fs::metadata(&path).with_context(read)?.len();
         // One byte more than the limit is enough for the loader to say that the file is too large.

@@ -26,7 +26,7 @@ use tokio::sync::{Notify, oneshot};
 use self::{
     checkpoint::Checkpointer,
     chores::Chores,
-    disk::Disk,
+    disk::{Disk, Identity},
     intake::{Accept, Command, Intake, Order, Settle, closed},
     queues::{Lease, Queues},
     read::Limits,
@@ -149,7 +149,9 @@ impl Embedded {
             looks: Mutex::new(Some(file::open_reader(path)?)),
         });
         let checkpointer = Checkpointer::start(file::open_checkpointer(path)?)?;
-        let disk = Disk { dir: dir.to_owned(), reserve: options.reserve_bytes, free: options.free_space };
+        let identity = Identity::of(dir.join(file::NAME)).context("cannot look at the outbox's file")?;
+        let disk =
+            Disk { dir: dir.to_owned(), file: identity, reserve: options.reserve_bytes, free: options.free_space };
         let chores = Chores::new(options.clock, options.dead_body_age);
         let writer = Writer::new(Arc::clone(&shared), conn, disk, chores, checkpointer.bell())?;
         let writer = thread::Builder::new().name("outbox-writer".into()).spawn(move || writer.run())?;

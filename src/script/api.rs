@@ -28,7 +28,7 @@ pub struct ParamsHandle(pub Arc<Params>);
 
 /// `event` in a script.
 #[derive(Clone)]
-pub struct EventHandle(pub Arc<Event>);
+pub struct EventHandle(pub Arc<Event>, pub ConsentState);
 
 /// `request` in a script.
 #[derive(Clone)]
@@ -79,7 +79,7 @@ pub fn values(params: Arc<Params>, given: &Given) -> Scope<'static> {
     let mut scope = Scope::new();
     scope
         .push(params_name, ParamsHandle(params))
-        .push(event, EventHandle(Arc::clone(&given.event)))
+        .push(event, EventHandle(Arc::clone(&given.event), given.consent))
         .push(request, RequestHandle(Arc::clone(&given.hit)))
         .push(consent, ConsentHandle(given.consent));
     scope

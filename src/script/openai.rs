@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     call::{Account, CallEvent, UserSchema},
+    consent::ConsentType,
     openai::{
         Invalid, Notes, Reason, Source,
         data::{AmountSource, Data, DataOptions},
@@ -123,7 +124,13 @@ fn data(event_type: &EventType, event: &EventHandle, params: &Params) -> Fallibl
 }
 
 /// `openai::user(event, request, params)`: the `user` object; `()` if nothing is known about the visitor.
+///
+/// Without `ad_user_data` there is none, whatever the script says.
 fn user(event: &EventHandle, request: &RequestHandle, params: &Params) -> Fallible<Dynamic> {
+    if !event.1.is_granted(ConsentType::AdUserData) {
+        cage::note("user", "left out: ad_user_data is not granted");
+        return Ok(Dynamic::UNIT);
+    }
     let overrides = Overrides::of(params)?;
     let mut fields = FieldSources::default();
     for field in UserField::ALL {

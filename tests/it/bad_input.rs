@@ -281,7 +281,7 @@ async fn pipelined_hits_are_answered_in_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_beyond_the_cap_wait_for_their_turn() {
-    let stated = Stated { max_connections: Some(2), ..Stated::default() };
+    let stated = Stated { max_connections: std::num::NonZeroUsize::new(2), ..Stated::default() };
     let shop = Shop::open_with(Place::own_rules(), stated).await;
     let mut open = Vec::new();
     for nth in 0..2 {

@@ -232,7 +232,10 @@ fn references(kind: &VariableKind) -> Vec<VariableIndex> {
     found
 }
 
-/// Reports every variable that needs its own value, once a cycle.
+/// How many variables may be needed one by one for a value: each takes some of the thread's stack.
+const MAX_CHAIN: usize = 64;
+
+/// Reports every variable that needs its own value, once a cycle, and chains that are too long.
 fn report_cycles(items: &[Item<VariableRule>], variables: &[Variable], diagnostics: &mut Diagnostics) {
     #[derive(Clone, Copy, PartialEq)]
     enum Mark {
@@ -241,6 +244,7 @@ fn report_cycles(items: &[Item<VariableRule>], variables: &[Variable], diagnosti
         Done,
     }
     let mut marks = vec![Mark::New; variables.len()];
+    let mut depths = vec![0_usize; variables.len()];
     for start in 0..variables.len() {
         // An explicit stack: a long chain of variables must not use up the thread's own.
         let mut path: Vec<(usize, Vec<VariableIndex>)> = Vec::new();
@@ -252,7 +256,14 @@ fn report_cycles(items: &[Item<VariableRule>], variables: &[Variable], diagnosti
             }
             let Some((index, pending)) = path.last_mut() else { break };
             let Some(reference) = pending.pop() else {
-                marks[*index] = Mark::Done;
+                let index = *index;
+                marks[index] = Mark::Done;
+                let below = references(&variables[index].kind).into_iter().filter_map(|below| depths.get(below.0));
+                depths[index] = below.max().map_or(1, |depth| depth + 1);
+                if depths[index] == MAX_CHAIN + 1 {
+                    let message = format!("variables refer to each other more than {MAX_CHAIN} deep");
+                    diagnostics.push(Diagnostic::error("long-chain", message).at(items[index].place.clone()));
+                }
                 path.pop();
                 continue;
             };

@@ -15,7 +15,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::schema::MIGRATIONS;
 use crate::outbox::CallId;
 
-const NAME: &str = "outbox.db";
+pub(super) const NAME: &str = "outbox.db";
 
 /// `TDOB` in the file's header: tells our outbox from any other SQLite file, also to `file(1)`.
 const APPLICATION_ID: i32 = 0x5444_4f42;

@@ -176,7 +176,7 @@ impl Writer {
             (Room::Enough, _) => {}
             (Room::BelowReserve { words }, before) => {
                 if matches!(before, Trouble::None) {
-                    tracing::error!(words, "the disk is almost full: hits are refused until there is room");
+                    tracing::error!(words, "hits are refused until the disk is well again");
                 }
                 let error = AcceptError::DiskFull { words };
                 self.shared.intake.refuse_hits(error.clone());

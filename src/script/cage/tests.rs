@@ -99,7 +99,7 @@ fn hasty() -> Duration {
     Duration::from_millis(READINGS.get().into())
 }
 
-fn load(name: &str, script: &str) -> Result<Container, Diagnostics> {
+fn load(name: &str, script: &str) -> Result<Container, Box<Diagnostics>> {
     let mut files = Sources::default();
     let mut add = |path: String, text: &str| files.insert(path.into(), text.as_bytes().to_vec());
     add("rules/hostile.yaml".to_owned(), &RULES.replace("HOSTILE", name));
