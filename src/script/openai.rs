@@ -230,7 +230,7 @@ fn take_time(parts: &mut Map, source: Source<'_>) -> Fallible<Timestamp> {
 fn take_action_source(parts: &mut Map) -> Fallible<ActionSource> {
     match take::<ImmutableString>(parts, "action_source")?.as_deref() {
         None => Ok(ActionSource::Web),
-        Some(name) => ActionSource::from_name(name).ok_or_else(|| format!("{name:?} is no action source").into()),
+        Some(name) => ActionSource::from_name(name).ok_or_else(|| "the action source is none that OpenAI knows".into()),
     }
 }
 
@@ -259,7 +259,7 @@ fn user_schema(params: &ParamsHandle) -> Fallible<UserSchema> {
     match word(params, "user_schema")?.as_deref() {
         None | Some("lists") => Ok(UserSchema::Lists),
         Some("scalars") => Ok(UserSchema::Scalars),
-        Some(other) => Err(format!("the field \"user_schema\" is lists or scalars, not {other:?}").into()),
+        Some(_) => Err("the field \"user_schema\" is neither lists nor scalars".into()),
     }
 }
 
