@@ -1,6 +1,8 @@
 //! How long a typical purchase takes from event data to the JSON of a Conversions API event: two items, an e-mail, a
 //! phone number, a name and an address. `cargo bench --bench openai` prints nanoseconds for each step.
 
+#![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark prints, and ends where its input is wrong")]
+
 use std::{hint::black_box, time::Instant};
 
 use serde_json::{Map, Value, json};

@@ -4,6 +4,8 @@
 //! settles them a thousand at a time; then opens the file with a backlog. Works in the system's folder for temporary
 //! files: set `TMPDIR` to a folder on the disk in question.
 
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a benchmark prints, and makes its own ids")]
+
 use std::{
     fs,
     sync::Arc,

@@ -22,7 +22,7 @@ use crate::{
     outbox::{Outbox, Record},
     pipeline::{self, Decided, Surroundings},
     time::Timestamp,
-    trace::{TagTrace, Trace},
+    trace::{ClientVerdict, TagTrace, Trace},
 };
 
 /// Shared by every handler; cheap to clone as an [`Arc`].
@@ -81,14 +81,22 @@ impl App {
             let processed = pipeline::process(&container, client, &Arc::new(hit), surroundings);
             (Arc::clone(&container.version), processed)
         };
-        self.metrics.traced(&processed.trace);
-        tell(&processed.trace);
-        let mut decided = processed.result.map_err(Refusal::Bad)?;
+        let trace = processed.trace;
+        let mut decided = match processed.result {
+            Ok(decided) => decided,
+            Err(bad) => {
+                tell(&trace);
+                return Err(Refusal::Bad(bad));
+            }
+        };
         let calls = std::mem::take(&mut decided.calls);
         if !calls.is_empty() {
             let record = Record { hit: id, accepted: received, version, calls };
             self.outbox.accept(record).await.map_err(Refusal::NotDurable)?;
         }
+        // Only now: of a hit that was refused, nothing happened.
+        self.metrics.traced(&trace);
+        tell(&trace);
         Ok(decided)
     }
 }
@@ -99,6 +107,10 @@ fn tell(trace: &Trace) {
         return;
     }
     let hit = trace.hit;
+    if let ClientVerdict::Refused { field, message, .. } = &trace.client {
+        let colon = if field.is_empty() { "" } else { ": " };
+        tracing::debug!(target: "tidegate::hit", %hit, "refused: {field}{colon}{message}");
+    }
     for event in &trace.events {
         let name = &event.name;
         if event.tags.is_empty() {
@@ -120,12 +132,14 @@ pub fn monotonic_clock() -> Duration {
 }
 
 /// A hit's id: version 7, so that ids sort by time.
+#[expect(clippy::disallowed_methods, reason = "ids are made here")]
 pub fn hit_id(received: Timestamp) -> HitId {
     let millis = u64::try_from(received.0).unwrap_or_default();
     HitId(Builder::from_unix_timestamp_millis(millis, &rand::rng().random::<[u8; 10]>()).into_uuid())
 }
 
 /// An id for an event that brings none.
+#[expect(clippy::disallowed_methods, reason = "ids are made here")]
 pub fn random_id() -> Uuid {
     Builder::from_random_bytes(rand::rng().random()).into_uuid()
 }

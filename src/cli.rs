@@ -39,7 +39,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     Check(check::Check),
     Test(test::Test),
     Trace(trace::Trace),
@@ -99,11 +99,16 @@ pub fn run() -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-/// Writes findings in the format that was asked for.
-fn report(out: &mut dyn Write, format: Format, diagnostics: &Diagnostics, sources: &Sources) -> anyhow::Result<()> {
+/// Writes findings in the format that was asked for; in colour only on a terminal.
+fn report(
+    out: &mut (impl Write + IsTerminal),
+    format: Format,
+    diagnostics: &Diagnostics,
+    sources: &Sources,
+) -> anyhow::Result<()> {
     let text = match format {
         Format::Text => {
-            let colour = if io::stdout().is_terminal() { Colour::On } else { Colour::Off };
+            let colour = if out.is_terminal() { Colour::On } else { Colour::Off };
             diagnostic::text(diagnostics, sources, colour)
         }
         Format::Json => diagnostic::json(diagnostics)?,

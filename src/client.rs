@@ -8,7 +8,6 @@ use uuid::Uuid;
 
 use crate::{
     consent::{ConsentState, ConsentType},
-    cookie,
     event::Event,
     hit::Hit,
     trace::Note,
@@ -76,7 +75,7 @@ pub fn adopt_client_id(event: &mut Event, hit: &Hit, consent: &ConsentState) {
     if event.data.contains_key("client_id") || !consent.is_granted(ConsentType::AnalyticsStorage) {
         return;
     }
-    let cookie = hit.header("cookie").and_then(|header| cookie::find(header, "_ga"));
+    let cookie = hit.cookie("_ga");
     // `GA1.<depth>.<random>.<time>`: the id is the last two parts.
     let id = cookie.and_then(|value| value.splitn(3, '.').nth(2)).filter(|id| !id.is_empty());
     if let Some(id) = id {

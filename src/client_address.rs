@@ -1,6 +1,6 @@
 //! Who asked, and for which host, where proxies may stand between: only what a trusted proxy forwarded is believed.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::http::{HeaderMap, header};
 use ipnet::IpNet;
@@ -22,26 +22,36 @@ impl Caller {
         if !is_trusted(peer) {
             return Self { address: peer.to_canonical(), host: bare_host(own_host.unwrap_or_default()) };
         }
-        let hops = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-        let hops: Vec<IpAddr> =
-            hops.flat_map(|value| value.split(',')).filter_map(|hop| hop.trim().parse().ok()).collect();
-        let address = hops.iter().rev().find(|hop| !is_trusted(**hop)).or(hops.first()).copied().unwrap_or(peer);
-        let forwarded = text(headers, "x-forwarded-host").and_then(|hosts| hosts.rsplit(',').next()).map(str::trim);
+        let hops = headers.get_all("x-forwarded-for").iter().map(|value| value.to_str().unwrap_or_default());
+        let hops: Vec<&str> = hops.flat_map(|value| value.split(',')).collect();
+        // What cannot be read was not written by a proxy, and neither was anything to its left.
+        let mut address = peer;
+        for hop in hops.iter().rev().map_while(|hop| hop_address(hop.trim())) {
+            address = hop;
+            if !is_trusted(hop) {
+                break;
+            }
+        }
+        let forwarded = headers.get_all("x-forwarded-host").iter().next_back().and_then(|hosts| hosts.to_str().ok());
+        let forwarded = forwarded.and_then(|hosts| hosts.rsplit(',').next()).map(str::trim);
         let host = forwarded.filter(|host| !host.is_empty()).or(own_host).unwrap_or_default();
         Self { address: address.to_canonical(), host: bare_host(host) }
     }
+}
+
+/// An entry of `X-Forwarded-For`: an address; some proxies write the port as well.
+fn hop_address(hop: &str) -> Option<IpAddr> {
+    hop.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// A host without port and in lower case.
+/// A host without port and in lower case. An IPv6 address keeps its brackets; without any, its colons name no port.
 pub fn bare_host(host: &str) -> Box<str> {
-    let name = match host.rfind(':') {
-        Some(colon) if !host[colon..].contains(']') && !host[..colon].contains("::") => &host[..colon],
-        _ => host,
-    };
+    let names_no_port = host.ends_with(']') || !host.starts_with('[') && host.matches(':').count() > 1;
+    let name = if names_no_port { host } else { host.rsplit_once(':').map_or(host, |(name, _)| name) };
     name.to_ascii_lowercase().into()
 }
 
@@ -74,14 +84,23 @@ mod tests {
             ("x-forwarded-host", "t.example.com"),
         ];
         assert_eq!(caller("10.0.0.1", &pairs, &["10.0.0.0/8"]), ("203.0.113.9".into(), "t.example.com".into()));
+        let with_port = [("host", "a"), ("x-forwarded-for", "6.6.6.6, 203.0.113.9:443, 10.1.1.1")];
+        assert_eq!(caller("10.0.0.1", &with_port, &["10.0.0.0/8"]), ("203.0.113.9".into(), "a".into()));
+        let unreadable = [("host", "a"), ("x-forwarded-for", "6.6.6.6, unknown, 10.1.1.1")];
+        assert_eq!(caller("10.0.0.1", &unreadable, &["10.0.0.0/8"]), ("10.1.1.1".into(), "a".into()));
         assert_eq!(caller("10.0.0.1", &[("host", "a")], &["10.0.0.0/8"]), ("10.0.0.1".into(), "a".into()));
     }
 
     #[test]
     fn hosts_lose_their_port_and_addresses_stay_whole() {
-        for (host, bare) in
-            [("a.test:80", "a.test"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]"), ("127.0.0.1:9", "127.0.0.1"), ("", "")]
-        {
+        for (host, bare) in [
+            ("a.test:80", "a.test"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("::1", "::1"),
+            ("127.0.0.1:9", "127.0.0.1"),
+            ("", ""),
+        ] {
             assert_eq!(&*bare_host(host), bare);
         }
     }

@@ -1,28 +1,28 @@
 //! The routes for sites: takes requests, makes hits of them, answers once they are durable.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     num::NonZeroU32,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use axum::{
     Json, Router,
-    body::{Body, Bytes},
+    body::Body,
     extract::{ConnectInfo, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::get,
 };
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use ipnet::IpNet;
 use serde_json::json;
 
 use crate::{
     app::{self, App, Readiness},
-    client::{self, Client},
+    body::{Bodies, read_on},
+    client::Client,
     client_address::{Caller, bare_host},
     cookie,
     error::Refusal,
@@ -31,20 +31,18 @@ use crate::{
     time::Timestamp,
 };
 
-/// How long a body may take to arrive.
-const BODY_TIME: Duration = Duration::from_secs(10);
-
 /// What the routes for sites need beside the [`App`].
 pub struct Collect {
     app: Arc<App>,
     trusted_proxies: Vec<IpNet>,
     limiter: Option<DefaultKeyedRateLimiter<IpAddr>>,
+    bodies: Bodies,
 }
 
 impl Collect {
     pub fn new(app: Arc<App>, trusted_proxies: Vec<IpNet>, hits_a_second: Option<NonZeroU32>) -> Self {
         let limiter = hits_a_second.map(|hits| RateLimiter::keyed(Quota::per_second(hits)));
-        Self { app, trusted_proxies, limiter }
+        Self { app, trusted_proxies, limiter, bodies: Bodies::default() }
     }
 
     /// The routes that sites use.
@@ -71,32 +69,38 @@ async fn hit(
     request: Request,
 ) -> Response {
     let started = Instant::now();
-    let (head, body) = request.into_parts();
+    let (head, mut body) = request.into_parts();
     let caller = Caller::of(peer.ip(), &head.headers, &collect.trusted_proxies);
     let origin = match origin(&collect.app, &head.headers, &caller) {
         Ok(origin) => origin,
-        Err(refusal) => return answered(&collect, started, Err(refusal)),
+        Err(refusal) => {
+            read_on(body);
+            return answered(&collect, started, Err(refusal));
+        }
     };
     if head.method == Method::OPTIONS {
         return with_cors(preflight(), origin);
     }
     let accepts_json = accepts_json(&head.headers);
-    let result = receive(&collect, head, body, caller).await;
+    let result = receive(&collect, head, &mut body, caller).await;
+    if !matches!(result, Ok(_) | Err(Refusal::Slow)) {
+        read_on(body);
+    }
     let result = result.map(|decided| answer(&decided, accepts_json));
     with_cors(answered(&collect, started, result), origin)
 }
 
-async fn receive(collect: &Collect, head: Parts, body: Body, caller: Caller) -> Result<Decided, Refusal> {
+async fn receive(collect: &Collect, head: Parts, body: &mut Body, caller: Caller) -> Result<Decided, Refusal> {
     if head.method != Method::POST {
         return Err(Refusal::Method { allow: "POST, OPTIONS" });
     }
-    if collect.limiter.as_ref().is_some_and(|limiter| limiter.check_key(&caller.address).is_err()) {
+    if collect.limiter.as_ref().is_some_and(|limiter| limiter.check_key(&network(caller.address)).is_err()) {
         return Err(Refusal::TooMany);
     }
     if !is_json_or_text(&head.headers) {
         return Err(Refusal::MediaType);
     }
-    let body = read(body, &head.headers).await?;
+    let body = collect.bodies.read(body, &head.headers).await?;
     let received = Timestamp::now();
     let hit = Hit {
         id: app::hit_id(received),
@@ -107,25 +111,9 @@ async fn receive(collect: &Collect, head: Parts, body: Body, caller: Caller) -> 
         headers: head.headers,
         address: Some(caller.address),
         host: caller.host,
-        body,
+        body: body.bytes.clone(),
     };
     collect.app.take(Client::DataLayer, hit).await
-}
-
-/// Reads a body within its limits of size and time.
-async fn read(body: Body, headers: &HeaderMap) -> Result<Bytes, Refusal> {
-    let too_large = || Refusal::TooLarge { limit: client::MAX_BODY };
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > client::MAX_BODY) {
-        return Err(too_large());
-    }
-    let collected = tokio::time::timeout(BODY_TIME, Limited::new(body, client::MAX_BODY).collect()).await;
-    match collected {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Refusal::Bad(client::BadHit::new("", "the body did not arrive whole"))),
-        Err(_) => Err(Refusal::Slow),
-    }
 }
 
 /// The origin to answer to, if the request names one. By default pages of the tagging host's own site may send; the
@@ -175,7 +163,8 @@ fn answered(collect: &Collect, started: Instant, result: Result<Response, Refusa
         Ok(response) => ("accepted", response),
         Err(refusal) => {
             if let Refusal::NotDurable(error) = &refusal {
-                tracing::warn!(target: "tidegate::collect", "a hit was answered 503: {error}");
+                // The store says once that it fails; the metric counts the hits.
+                tracing::debug!(target: "tidegate::collect", "a hit was answered 503: {error}");
             }
             (refusal.outcome(), refusal.into_response())
         }
@@ -203,6 +192,14 @@ fn with_cors(mut response: Response, origin: Option<HeaderValue>) -> Response {
         headers.insert(header::VARY, HeaderValue::from_static("Origin"));
     }
     response
+}
+
+/// What the rate limit counts by: an IPv6 visitor has a whole /64 to choose addresses from.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+    }
 }
 
 async fn healthz() -> &'static str {

@@ -167,14 +167,26 @@ pub struct Answer {
     pub source: ConsentSource,
 }
 
-/// Whether the visitor has made a choice yet. Not yet answered holds; refused drops.
+/// Whether the visitor has made a choice yet, as the page said. Not yet answered holds; refused drops.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Choice {
     Made,
-    /// The page said so, or did not say.
-    #[default]
     NotMade,
+    /// The page did not say; counts as not made.
+    #[default]
+    NotSaid,
+}
+
+impl Choice {
+    /// For a sentence: "the visitor …".
+    pub fn phrase(self) -> &'static str {
+        match self {
+            Self::Made => "has answered",
+            Self::NotMade => "has not answered yet",
+            Self::NotSaid => "may not have answered: the hit does not say",
+        }
+    }
 }
 
 /// The statuses that one source stated, type by type; unknown where it said nothing.
@@ -246,9 +258,10 @@ impl ConsentState {
         self.status(kind) == ConsentStatus::Granted
     }
 
-    /// Denied by a visitor who has made a choice, and not merely denied until then.
+    /// Denied by a visitor who has made a choice: neither denied until then, nor by a default that nobody chose.
     pub fn is_refused(&self, kind: ConsentType) -> bool {
-        self.status(kind) == ConsentStatus::Denied && self.choice == Choice::Made
+        let said = Answer { status: ConsentStatus::Denied, source: ConsentSource::Hit };
+        self.answer(kind) == said && self.choice == Choice::Made
     }
 
     /// The types that are granted.
@@ -295,5 +308,8 @@ mod tests {
             |choice| ConsentState::resolve(&signals(choice), &Statement::default()).is_refused(ConsentType::AdStorage);
         assert!(refused(Choice::Made));
         assert!(!refused(Choice::NotMade));
+        let default = statement(&[(ConsentType::AdStorage, ConsentStatus::Denied)]);
+        let silent = Signals { hit: Statement::default(), choice: Choice::Made };
+        assert!(!ConsentState::resolve(&silent, &default).is_refused(ConsentType::AdStorage));
     }
 }

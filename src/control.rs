@@ -1,7 +1,12 @@
 //! The control socket in the data folder: how the command line talks to the server that holds the folder's lock. Only
 //! the server's own user can open it.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context;
 use axum::{
@@ -11,21 +16,27 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::{net::UnixListener, sync::watch};
 
 use crate::{
     data_folder::DataFolder,
     delivery::client::{ClientOptions, client},
     desk::{AccountReport, Desk, Selection},
-    outbox::{CallId, CallState, Cursor, ListQuery, Page, StoreError, StoredCall},
+    outbox::{CallId, ListQuery, Page, StoreError, StoredCall},
 };
 
-/// Serves the desk on the folder's socket until `stop` turns true.
+/// The folder's socket, bound and not yet served.
+pub struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+/// Binds the folder's socket. Needs a tokio runtime.
 ///
 /// # Errors
 /// The socket cannot be made.
-pub fn serve(folder: &DataFolder, desk: Desk, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+pub fn bind(folder: &DataFolder) -> anyhow::Result<Socket> {
     let path = DataFolder::socket(folder.path());
     // Left behind by a server that was killed: we hold the lock, so nobody listens on it.
     match fs::remove_file(&path) {
@@ -34,19 +45,25 @@ pub fn serve(folder: &DataFolder, desk: Desk, mut stop: watch::Receiver<bool>) -
         }
         _ => {}
     }
-    let listener = UnixListener::bind(&path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    let listener = UnixListener::bind(&path).with_context(|| {
+        format!("cannot listen on {}; a socket's path has at most 107 bytes: choose a shorter --data", path.display())
+    })?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
-    tokio::spawn(async move {
+    Ok(Socket { listener, path })
+}
+
+impl Socket {
+    /// Serves the desk until `stop` turns true.
+    pub async fn serve(self, desk: Desk, mut stop: watch::Receiver<bool>) {
         let stopped = async move {
             // An error means that the sender is gone, which is a stop as well.
             let _ = stop.wait_for(|stop| *stop).await;
         };
-        if let Err(error) = axum::serve(listener, routes(desk)).with_graceful_shutdown(stopped).await {
+        if let Err(error) = axum::serve(self.listener, routes(desk)).with_graceful_shutdown(stopped).await {
             tracing::warn!(target: "tidegate::control", "the control socket failed: {error}");
         }
-        let _ = fs::remove_file(&path);
-    });
-    Ok(())
+        let _ = fs::remove_file(&self.path);
+    }
 }
 
 fn routes(desk: Desk) -> Router {
@@ -59,22 +76,12 @@ fn routes(desk: Desk) -> Router {
         .with_state(desk)
 }
 
-/// [`ListQuery`] as a query string.
-#[derive(Serialize, Deserialize)]
-struct ListParameters {
-    state: CallState,
-    account: Option<String>,
-    after: Option<Cursor>,
-    limit: usize,
-}
-
 async fn accounts(State(desk): State<Desk>) -> Json<Vec<AccountReport>> {
     Json(desk.accounts())
 }
 
-async fn list(State(desk): State<Desk>, Query(query): Query<ListParameters>) -> Response {
-    let ListParameters { state, account, after, limit } = query;
-    answer(desk.list(&ListQuery { state, account, after, limit }).await)
+async fn list(State(desk): State<Desk>, Query(query): Query<ListQuery>) -> Response {
+    answer(desk.list(&query).await)
 }
 
 async fn show(State(desk): State<Desk>, UrlPath(id): UrlPath<u64>) -> Response {
@@ -105,7 +112,12 @@ impl Client {
     /// # Errors
     /// The HTTP client cannot be made.
     pub fn new(folder: &Path) -> anyhow::Result<Self> {
-        let http = client(&ClientOptions { socket: Some(DataFolder::socket(folder)), ..ClientOptions::default() })?;
+        let http = client(&ClientOptions {
+            socket: Some(DataFolder::socket(folder)),
+            // Replaying a large backlog takes as long as it takes.
+            total_timeout: Duration::from_secs(3600),
+            ..ClientOptions::default()
+        })?;
         Ok(Self { http })
     }
 
@@ -114,8 +126,6 @@ impl Client {
     }
 
     pub async fn list(&self, query: &ListQuery) -> anyhow::Result<Page> {
-        let ListQuery { state, account, after, limit } = query.clone();
-        let query = ListParameters { state, account, after, limit };
         let mut url = url::Url::parse("http://control/deliveries")?;
         let parameters = serde_json::to_value(query)?;
         for (name, value) in parameters.as_object().into_iter().flatten() {

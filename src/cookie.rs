@@ -145,12 +145,15 @@ fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// The value of the first cookie of this name in a `Cookie` header, as it stands there.
-pub fn find<'h>(header: &'h str, name: &str) -> Option<&'h str> {
-    header.split(';').find_map(|pair| {
-        let (key, value) = pair.split_once('=')?;
-        (key.trim() == name).then(|| value.trim())
-    })
+/// The value of the first cookie of this name in a `Cookie` header, as it stands there. Browsers send raw UTF-8 in
+/// cookies that pages set; only the one that is asked for need be text.
+pub fn find<'h>(header: &'h [u8], name: &str) -> Option<&'h str> {
+    let pairs = header.split(|byte| *byte == b';').filter_map(|pair| {
+        let equals = pair.iter().position(|byte| *byte == b'=')?;
+        Some((pair.get(..equals)?.trim_ascii(), pair.get(equals + 1..)?.trim_ascii()))
+    });
+    let found = pairs.into_iter().find(|(key, _)| *key == name.as_bytes());
+    found.and_then(|(_, value)| std::str::from_utf8(value).ok())
 }
 
 #[cfg(test)]
@@ -211,10 +214,11 @@ mod tests {
 
     #[test]
     fn cookies_are_found_as_they_stand() {
-        let header = "a=1; __oppref=gAAA==; b=; __oppref=second";
+        let header = b"a=1; name=\xff; __oppref=gAAA==; b=; __oppref=second";
         assert_eq!(find(header, "__oppref"), Some("gAAA=="));
         assert_eq!(find(header, "b"), Some(""));
         assert_eq!(find(header, "oppref"), None);
-        assert_eq!(find("", "a"), None);
+        assert_eq!(find(header, "name"), None);
+        assert_eq!(find(b"", "a"), None);
     }
 }

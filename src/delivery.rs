@@ -1,7 +1,7 @@
 //! Delivery: the edge that brings calls from the [outbox](crate::outbox) to their destinations.
 //!
 //! Every account has a task of its own with its own [`queue`]: a dead destination slows nobody else. The queue decides,
-//! the [`account`] task does: it leases, sends, settles and waits. What a destination is like stays behind
+//! the account task does: it leases, sends, settles and waits. What a destination is like stays behind
 //! [`Destinations`]; the answers of all of them come back as an [`Answer`].
 //!
 //! After a crash nothing is remembered here: what was leased is due again, and counters and pauses start afresh.
@@ -81,6 +81,7 @@ pub struct Surroundings {
 }
 
 impl Default for Surroundings {
+    #[expect(clippy::disallowed_methods, reason = "the world itself, where nobody hands in another")]
     fn default() -> Self {
         Self { clock: Arc::new(SystemClock), random: rand::random, observer: None }
     }

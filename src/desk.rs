@@ -75,8 +75,8 @@ impl Desk {
         self.outbox.show(id).await
     }
 
-    /// Puts dead letters back to be delivered, and tells paused accounts that they may try again. Returns how many were
-    /// put back.
+    /// Puts dead letters back to be delivered; by account or all, also tells paused accounts that they may try again.
+    /// Returns how many were put back.
     pub async fn retry(&self, selection: &Selection) -> Result<usize, StoreError> {
         let mut replayed = 0;
         for ids in self.chosen(selection).await? {
@@ -86,7 +86,9 @@ impl Desk {
             for known in self.outbox.accounts() {
                 let meant = match selection {
                     Selection::Account(account) => known.account.to_string() == *account,
-                    Selection::Ids(_) | Selection::All => true,
+                    Selection::All => true,
+                    // What was put back is due at once; an account that is paused is meant by its name.
+                    Selection::Ids(_) => false,
                 };
                 if meant {
                     delivery.resume(&known.account);

@@ -33,6 +33,8 @@ pub enum Refusal {
     MediaType,
     /// 429: too many hits from one address.
     TooMany,
+    /// 503: bodies that are being read take all the room there is.
+    Busy,
     /// 503: the hit's calls could not be made durable.
     NotDurable(AcceptError),
 }
@@ -48,7 +50,7 @@ impl Refusal {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
-            Self::NotDurable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::NotDurable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -63,6 +65,7 @@ impl Refusal {
             Self::TooLarge { .. } => "too_large",
             Self::MediaType => "media_type",
             Self::TooMany => "too_many",
+            Self::Busy => "busy",
             Self::NotDurable(_) => "not_durable",
         }
     }
@@ -77,6 +80,7 @@ impl Refusal {
             Self::TooLarge { limit } => format!("the body is larger than {limit} bytes"),
             Self::MediaType => "the body must be JSON, sent as application/json or text/plain".to_owned(),
             Self::TooMany => "too many hits from this address; try again later".to_owned(),
+            Self::Busy => "the server is busy; nothing of the hit was accepted; try again later".to_owned(),
             Self::NotDurable(_) => {
                 "the hit could not be stored; nothing of it was accepted; try again later".to_owned()
             }
@@ -100,10 +104,10 @@ impl IntoResponse for Refusal {
             Self::Method { allow } => {
                 headers.insert(header::ALLOW, HeaderValue::from_static(allow));
             }
-            Self::TooMany | Self::NotDurable(_) => {
+            Self::TooMany | Self::Busy | Self::NotDurable(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
-            // The rest of the body is not read, so the connection cannot be used again.
+            // Whoever sends that much or that slowly starts anew.
             Self::Slow | Self::TooLarge { .. } => {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }

@@ -7,7 +7,7 @@ use http::{HeaderMap, Method};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::time::Timestamp;
+use crate::{cookie, time::Timestamp};
 
 /// One id from the hit to the last attempt at delivery. A version 7 UUID, so ids sort by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -38,8 +38,15 @@ pub struct Hit {
 }
 
 impl Hit {
-    /// A header's value as text; `None` if it is absent or not text.
+    /// A header's value as text; `None` if it is absent or not UTF-8.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
+        std::str::from_utf8(self.headers.get(name)?.as_bytes()).ok()
+    }
+
+    /// A cookie's value as it stands in the request, the first of this name; `None` if it is absent or not UTF-8. What
+    /// other cookies hold does not matter.
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        let headers = self.headers.get_all(http::header::COOKIE).iter();
+        headers.filter_map(|header| cookie::find(header.as_bytes(), name)).next()
     }
 }

@@ -37,6 +37,7 @@ pub mod variable;
 // The edges.
 pub mod admin;
 pub mod app;
+pub mod body;
 pub mod cli;
 pub mod client_address;
 pub mod collect;

@@ -8,6 +8,8 @@ use clap::ValueEnum;
 use serde::Deserialize;
 use tracing_subscriber::{EnvFilter, fmt::format::FmtSpan};
 
+use crate::delivery::{Attempt, Observer, answer::Verdict};
+
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -25,8 +27,12 @@ pub enum LogFormat {
 /// The filter cannot be read, or logging was started before.
 pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter).with_context(|| format!("--log cannot be {filter:?}"))?;
-    let lines =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_span_events(FmtSpan::NONE);
+    // Whoever reads the log may go away. Complaining of that on the same pipe would panic.
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_span_events(FmtSpan::NONE)
+        .log_internal_errors(false);
     let as_text = match format {
         LogFormat::Auto => io::stderr().is_terminal(),
         LogFormat::Text => true,
@@ -38,4 +44,27 @@ pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
         lines.json().flatten_event(true).try_init()
     };
     started.map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))
+}
+
+/// Tells of every call that was attempted, under the id of the hit that it came from.
+pub struct DeliveryLog;
+
+impl Observer for DeliveryLog {
+    fn attempted(&self, Attempt { account, calls, answer, .. }: &Attempt<'_>) {
+        if !tracing::enabled!(target: "tidegate::hit", tracing::Level::DEBUG) {
+            return;
+        }
+        for call in *calls {
+            let (hit, tag, event) = (call.hit, &call.tag, &call.event.name);
+            match answer.verdict() {
+                Verdict::Accepted => {
+                    tracing::debug!(target: "tidegate::hit", %hit, "{event}: tag {tag:?} delivered to {account}");
+                }
+                _ => {
+                    let words = answer.words();
+                    tracing::debug!(target: "tidegate::hit", %hit, "{event}: tag {tag:?} not delivered to {account}: {words}");
+                }
+            }
+        }
+    }
 }

@@ -9,7 +9,14 @@ use std::{
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text::encode},
-    metrics::{MetricType, counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    metrics::{
+        MetricType,
+        counter::{ConstCounter, Counter},
+        family::Family,
+        gauge::{ConstGauge, Gauge},
+        histogram::Histogram,
+        info::Info,
+    },
     registry::Registry,
 };
 
@@ -155,20 +162,14 @@ impl Collector for Deliveries {
         let by_store = |account: &AccountState| account.account.to_string();
         let now = crate::time::Timestamp::now();
         let age = |account: &AccountState| account.oldest.map_or(0, |oldest| now.since(oldest).as_secs());
-        gauges(&mut encoder, "outbox_pending", "Calls accepted and not yet settled", &accounts, by_store, |a| {
+        gauges(&mut encoder, "outbox_pending", "Calls accepted and not yet settled.", &accounts, by_store, |a| {
             a.pending
         })?;
-        gauges(&mut encoder, "outbox_dead", "Dead letters", &accounts, by_store, |a| a.dead)?;
-        gauges(&mut encoder, "outbox_oldest_seconds", "Age of the oldest pending call", &accounts, by_store, age)?;
-        let writable = [u64::from(self.outbox.writable().is_ok())];
-        gauges(
-            &mut encoder,
-            "outbox_writable",
-            "Whether hits can be made durable: 1 or 0",
-            &writable,
-            |_| "all".to_owned(),
-            |w| *w,
-        )?;
+        gauges(&mut encoder, "outbox_dead", "Dead letters.", &accounts, by_store, |a| a.dead)?;
+        gauges(&mut encoder, "outbox_oldest_seconds", "Age of the oldest pending call.", &accounts, by_store, age)?;
+        let writable = ConstGauge::new(i64::from(self.outbox.writable().is_ok()));
+        let help = "Whether hits can be made durable: 1 or 0.";
+        writable.encode(encoder.encode_descriptor("outbox_writable", help, None, MetricType::Gauge)?)?;
 
         let statuses = self.delivery.statuses();
         let by_status = |status: &Status| status.account.to_string();
@@ -177,7 +178,7 @@ impl Collector for Deliveries {
         gauges(
             &mut encoder,
             "account_paused",
-            "Whether an account waits for a person: 1 or 0",
+            "Whether an account waits for a person: 1 or 0.",
             &statuses,
             by_status,
             paused,
@@ -185,20 +186,20 @@ impl Collector for Deliveries {
         gauges(
             &mut encoder,
             "account_retrying",
-            "Whether a destination fails: 1 or 0",
+            "Whether a destination fails: 1 or 0.",
             &statuses,
             by_status,
             retrying,
         )?;
-        counters(&mut encoder, "deliveries_delivered", "Calls that the destination has", &statuses, |s| {
+        counters(&mut encoder, "deliveries_delivered", "Calls that the destination has.", &statuses, |s| {
             s.counts.delivered
         })?;
-        counters(&mut encoder, "deliveries_retried", "Calls put back after a failed attempt", &statuses, |s| {
+        counters(&mut encoder, "deliveries_retried", "Calls put back after a failed attempt.", &statuses, |s| {
             s.counts.retried
         })?;
-        counters(&mut encoder, "deliveries_dead", "Calls given up on", &statuses, |s| s.counts.dead)?;
-        counters(&mut encoder, "deliveries_revived", "Dead letters taken back", &statuses, |s| s.counts.revived)?;
-        counters(&mut encoder, "deliveries_attempts", "Requests to the destination", &statuses, |s| s.counts.attempts)
+        counters(&mut encoder, "deliveries_dead", "Calls given up on.", &statuses, |s| s.counts.dead)?;
+        counters(&mut encoder, "deliveries_revived", "Dead letters taken back.", &statuses, |s| s.counts.revived)?;
+        counters(&mut encoder, "deliveries_attempts", "Requests to the destination.", &statuses, |s| s.counts.attempts)
     }
 }
 
@@ -212,7 +213,7 @@ fn gauges<T>(
 ) -> Result<(), std::fmt::Error> {
     let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
     for item in items {
-        let gauge = prometheus_client::metrics::gauge::ConstGauge::new(i64::try_from(value(item)).unwrap_or(i64::MAX));
+        let gauge = ConstGauge::new(i64::try_from(value(item)).unwrap_or(i64::MAX));
         gauge.encode(family.encode_family(&[("account", account(item))])?)?;
     }
     Ok(())
@@ -227,7 +228,7 @@ fn counters(
 ) -> Result<(), std::fmt::Error> {
     let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     for status in statuses {
-        let counter = prometheus_client::metrics::counter::ConstCounter::new(value(status));
+        let counter = ConstCounter::new(value(status));
         counter.encode(family.encode_family(&[("account", status.account.to_string())])?)?;
     }
     Ok(())

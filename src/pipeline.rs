@@ -12,13 +12,13 @@ use crate::{
         ConsentState, ConsentTypes,
         gate::{self, Firing, Gated, Missing},
     },
-    container::{Activity, Container, Tag, TagIndex},
+    container::{Container, Tag},
     cookie::SetCookie,
-    event::{Event, EventId},
+    event::Event,
     hit::Hit,
     script::{Given, MonotonicClock, Outcome},
     trace::{ClientVerdict, CookieVerdict, EventTrace, Note, TagTrace, TagVerdict, Trace},
-    trigger::TriggerVerdict,
+    trigger::choice::{Choice, choose},
     variable::Moment,
 };
 
@@ -92,8 +92,8 @@ fn decide_event(container: &Container, given: &Given, notes: Vec<Note>, decided:
     let event: &Event = &given.event;
     let moment = Moment::new(container, &given.hit, event);
     let mut held = ConsentTypes::NONE;
-    let (chosen, mut tags) = choose(container, &moment);
-    for index in chosen {
+    let Choice { fire, rest: mut tags, untold } = choose(container, &moment);
+    for index in fire {
         let Some(tag) = container.tags.get(index.0) else { continue };
         let (verdict, notes) = match gate::decide(Firing::new(tag), &given.consent) {
             Gated::Held(missing) => {
@@ -101,8 +101,8 @@ fn decide_event(container: &Container, given: &Given, notes: Vec<Note>, decided:
                 (TagVerdict::held(&missing), Vec::new())
             }
             Gated::Blocked(missing) => {
-                expire_refused(tag, &missing, given, decided);
-                (TagVerdict::blocked(&missing), Vec::new())
+                let expired = expire_refused(tag, &missing, given, decided);
+                (TagVerdict::blocked(&missing, expired), Vec::new())
             }
             Gated::Permitted(permitted) => {
                 let run = container.scripts.run(&permitted, &moment, given);
@@ -114,61 +114,16 @@ fn decide_event(container: &Container, given: &Given, notes: Vec<Note>, decided:
     if !held.is_empty() {
         decided.held.push(Held { event_id: Arc::clone(&event.id.text), needs: held });
     }
-    let EventId { text, origin } = &event.id;
     EventTrace {
         name: Arc::clone(&event.name),
-        id: EventId { text: Arc::clone(text), origin: *origin },
+        id: event.id.clone(),
         time: event.time,
         consent: given.consent,
+        choice: given.consent.choice,
         notes,
         tags,
+        untold,
     }
-}
-
-/// The tags that fire, in firing order, and the verdicts on those that do not although a trigger looked at the event.
-fn choose(container: &Container, moment: &Moment<'_>) -> (Vec<TagIndex>, Vec<TagTrace>) {
-    let mut chosen: Vec<TagIndex> = Vec::new();
-    let mut failed: Vec<(TagIndex, TagVerdict)> = Vec::new();
-    for index in container.triggers_for(&moment.event.name) {
-        let tags = container.tags_fired_by(index);
-        let Some(trigger) = container.triggers.get(index.0).filter(|_| !tags.is_empty()) else { continue };
-        match trigger.decide(moment) {
-            TriggerVerdict::OtherEvent => {}
-            TriggerVerdict::Matched => chosen.extend(tags),
-            TriggerVerdict::Failed { condition, found } => {
-                failed.extend(tags.iter().map(|tag| {
-                    let (condition, found) = (condition.clone(), found.clone());
-                    (*tag, TagVerdict::NotTriggered { trigger: Arc::clone(&trigger.name), condition, found })
-                }));
-            }
-        }
-    }
-    chosen.sort_unstable();
-    chosen.dedup();
-    chosen.retain(|index| match refusal(container, *index, moment) {
-        None => true,
-        Some(verdict) => {
-            failed.push((*index, verdict));
-            false
-        }
-    });
-    failed.sort_by_key(|(index, _)| *index);
-    failed.dedup_by_key(|(index, _)| *index);
-    failed.retain(|(index, _)| chosen.binary_search(index).is_err());
-    let name = |index: TagIndex| container.tags.get(index.0).map(|tag| Arc::clone(&tag.name)).unwrap_or_default();
-    let failed = failed.into_iter().map(|(index, verdict)| TagTrace { tag: name(index), verdict, notes: Vec::new() });
-    (chosen, failed.collect())
-}
-
-/// Why a tag that a trigger chose does not fire all the same.
-fn refusal(container: &Container, index: TagIndex, moment: &Moment<'_>) -> Option<TagVerdict> {
-    let tag = container.tags.get(index.0)?;
-    if tag.activity == Activity::Paused {
-        return Some(TagVerdict::Paused);
-    }
-    let mut exceptions = tag.exceptions.iter().filter_map(|exception| container.triggers.get(exception.0));
-    let matched = exceptions.find(|exception| exception.decide(moment) == TriggerVerdict::Matched)?;
-    Some(TagVerdict::Excepted { trigger: Arc::clone(&matched.name) })
 }
 
 /// Takes what a script asked for; a cookie that may not be written is refused here, with its reason.
@@ -201,12 +156,10 @@ fn set_cookie(cookie: &SetCookie, given: &Given, decided: &mut Decided) -> Cooki
 }
 
 /// A refusal makes the browser forget the cookies that the tag's template would have set, if it still has them.
-fn expire_refused(tag: &Tag, missing: &Missing, given: &Given, decided: &mut Decided) {
-    let refused = missing.types.iter().any(|kind| missing.state.is_refused(kind));
-    let Some(header) = given.hit.header("cookie").filter(|_| refused) else { return };
-    for name in &tag.template.expire_when_refused {
-        if crate::cookie::find(header, name).is_some() {
-            set_cookie(&SetCookie::expiry(name), given, decided);
-        }
+fn expire_refused(tag: &Tag, missing: &Missing, given: &Given, decided: &mut Decided) -> Vec<CookieVerdict> {
+    if !missing.types.iter().any(|kind| missing.state.is_refused(kind)) {
+        return Vec::new();
     }
+    let there = tag.template.expire_when_refused.iter().filter(|name| given.hit.cookie(name).is_some());
+    there.map(|name| set_cookie(&SetCookie::expiry(name), given, decided)).collect()
 }

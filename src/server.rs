@@ -16,6 +16,8 @@ use tower::ServiceExt;
 
 /// How long a client may take to send a request's head, and how long a quiet connection is kept.
 const HEADER_TIME: Duration = Duration::from_secs(15);
+/// The largest head of a request, in bytes, and what is read ahead of a body.
+const MAX_HEAD: usize = 64 * 1024;
 /// How long requests in progress may take once the server is told to stop.
 const FINISH_TIME: Duration = Duration::from_secs(10);
 /// How long to wait when the system has no more file descriptors.
@@ -73,6 +75,7 @@ fn serve_connection(
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
+        .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     let connection = graceful.watch(connection);
     tokio::spawn(async move {

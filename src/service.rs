@@ -21,6 +21,7 @@ use crate::{
         secrets::{Binding, Environment, Secrets},
     },
     desk::Desk,
+    logging::DeliveryLog,
     metrics::Metrics,
     outbox::{
         Outbox,
@@ -56,26 +57,33 @@ impl Service {
     /// # Errors
     /// The data folder is in use or unusable, an address is taken, or a setting cannot be met; nothing runs then.
     pub async fn start(settings: &Settings, container: Container, environment: Environment) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            settings.admin.ip().is_loopback(),
+            "the admin has no sign-in yet, so --admin must be a loopback address, not {}; reach it through a tunnel",
+            settings.admin.ip()
+        );
         let folder = open_folder(settings)?;
         let sites = listen(settings.listen, "--listen").await?;
         let admin = listen(settings.admin, "--admin").await?;
+        let socket = control::bind(&folder)?;
         let destinations = Destinations { openai: openai(settings, environment)? };
         let options = Options { reserve_bytes: settings.disk_reserve, ..Options::default() };
         let outbox: Arc<dyn Outbox> =
             Arc::new(Embedded::open(folder.path(), options).context("cannot open the outbox")?);
-        let delivery = Arc::new(Delivery::start(Arc::clone(&outbox), destinations, Surroundings::default()));
+        let surroundings = Surroundings { observer: Some(Arc::new(DeliveryLog)), ..Surroundings::default() };
+        let delivery = Arc::new(Delivery::start(Arc::clone(&outbox), destinations, surroundings));
         let metrics = Metrics::default();
         metrics.watch_deliveries(Arc::clone(&outbox), Arc::clone(&delivery));
         let app = Arc::new(App::new(container, Arc::clone(&outbox), metrics));
 
         let (stop, stopping) = watch::channel(false);
         let desk = Desk::new(outbox, Some(Arc::clone(&delivery)));
-        control::serve(&folder, desk, stopping.clone())?;
         let collect = Arc::new(Collect::new(Arc::clone(&app), settings.trusted_proxies.clone(), settings.rate_limit));
         let (sites_address, admin_address) = (sites.local_addr()?, admin.local_addr()?);
         let tasks = vec![
             serve(sites, Arc::clone(&collect).routes(), settings.max_connections, &stopping),
             serve(admin, admin::routes(Arc::clone(&app), admin_address), ADMIN_CONNECTIONS, &stopping),
+            tokio::spawn(socket.serve(desk, stopping.clone())),
             tokio::spawn(tidy(collect, stopping)),
         ];
         Ok(Self {

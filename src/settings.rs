@@ -1,18 +1,19 @@
 //! The server's own settings, as opposed to the container's: addresses, data, limits. From flags, from the environment
 //! (`TIDEGATE_<FLAG>`) and from a file, in this order; all are documented where they are declared.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use clap::Args;
 use ipnet::IpNet;
 use serde::Deserialize;
 
-use crate::logging::LogFormat;
+use crate::{container::load::is_always_readable, logging::LogFormat};
 
 /// What an operator said, by flag, environment or file; silent where `None`.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::doc_markdown, rustdoc::bare_urls, reason = "clap prints these comments as they stand here")]
 pub struct Stated {
     /// Address on which sites send hits [default: 127.0.0.1:8080]
     #[arg(long, env = "TIDEGATE_LISTEN", value_name = "ADDRESS")]
@@ -35,7 +36,7 @@ pub struct Stated {
     /// Further environment variables that a container may read; OPENAI_PIXEL_ID and TIDEGATE_VAR_* always may be
     #[arg(long, env = "TIDEGATE_ALLOW_ENV", value_name = "NAME", value_delimiter = ',')]
     pub allow_env: Option<Vec<String>>,
-    /// Networks of proxies whose X-Forwarded-For, -Host and -Proto are believed, such as 10.0.0.0/8,127.0.0.1/32
+    /// Networks of proxies whose X-Forwarded-For and X-Forwarded-Host are believed, such as 10.0.0.0/8,127.0.0.1/32
     #[arg(long, env = "TIDEGATE_TRUSTED_PROXIES", value_name = "NETWORK", value_delimiter = ',')]
     pub trusted_proxies: Option<Vec<IpNet>>,
     /// Hits a second that one address may send; off unless set
@@ -106,7 +107,7 @@ impl Stated {
             trusted_proxies: self.trusted_proxies.or(file.trusted_proxies).unwrap_or_default(),
             rate_limit: self.rate_limit.or(file.rate_limit),
             max_connections: self.max_connections.or(file.max_connections).unwrap_or(10_000),
-            disk_reserve: self.disk_reserve.or(file.disk_reserve).unwrap_or(64) * 1024 * 1024,
+            disk_reserve: self.disk_reserve.or(file.disk_reserve).unwrap_or(64).saturating_mul(1024 * 1024),
             drain: Duration::from_secs(self.drain.or(file.drain).unwrap_or(0)),
             log: self.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
             log_format: self.log_format.or(file.log_format).unwrap_or_default(),
@@ -114,10 +115,17 @@ impl Stated {
     }
 }
 
-/// The environment variables that a container may read: those that are always allowed, and the operator's own.
+/// A variable of the process's environment, such as a secret.
+#[expect(clippy::disallowed_methods, reason = "the environment is read in this file")]
+pub fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+/// The environment variables that a container may read: those that are always allowed, and the operator's own. One
+/// that is not UTF-8 counts as absent.
+#[expect(clippy::disallowed_methods, reason = "the environment is read in this file")]
 pub fn readable_environment(allowed: &[String]) -> std::collections::BTreeMap<String, String> {
-    let may = |name: &str| {
-        name == "OPENAI_PIXEL_ID" || name.starts_with("TIDEGATE_VAR_") || allowed.iter().any(|own| own == name)
-    };
-    std::env::vars().filter(|(name, value)| may(name) && !value.is_empty()).collect()
+    let may = |name: &str| is_always_readable(name) || allowed.iter().any(|own| own == name);
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os().filter_map(text).filter(|(name, value)| may(name) && !value.is_empty()).collect()
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    consent::{ConsentState, ConsentTypes, gate::Missing},
+    consent::{Choice, ConsentState, ConsentTypes, gate::Missing},
     cookie::CookieRefusal,
     event::{self, EventId},
     hit::HitId,
@@ -43,10 +43,20 @@ pub struct EventTrace {
     pub id: EventId,
     pub time: Timestamp,
     pub consent: ConsentState,
+    /// Whether the visitor has answered.
+    pub choice: Choice,
     /// What the client dropped or corrected.
     pub notes: Vec<Note>,
     /// Tags that a trigger looked at; all others wait for events of other names.
     pub tags: Vec<TagTrace>,
+    /// How many more such tags did not fire and are not told of.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub untold: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -66,7 +76,7 @@ pub enum TagVerdict {
     /// None of its triggers matched; the first one that looked at this event, and where it failed.
     NotTriggered {
         trigger: Arc<str>,
-        condition: Box<str>,
+        condition: Arc<str>,
         found: Found,
     },
     /// An exception matched.
@@ -79,10 +89,12 @@ pub enum TagVerdict {
         needs: ConsentTypes,
         why: Box<str>,
     },
-    /// Consent is missing.
+    /// Consent is missing. A refusal also expires cookies that such a tag would have set.
     Blocked {
         needs: ConsentTypes,
         why: Box<str>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        expired: Vec<CookieVerdict>,
     },
     /// The script decided that there is nothing to do.
     Skipped {
@@ -129,26 +141,64 @@ pub enum Sensitivity {
     Personal,
 }
 
-/// Event data about a person, by the first step of its path.
-const PERSONAL_KEYS: [&str; 10] = [
-    "user_data",
-    "user_id",
-    "client_id",
+/// What names of event data about a person hold, at any step of a path.
+const PERSONAL: [&str; 25] = [
     "user",
+    "client",
+    "customer",
     "email",
+    "mail",
     "phone",
-    "ip_override",
-    "user_agent",
-    "page_location",
-    "page_referrer",
+    "mobile",
+    "first_name",
+    "last_name",
+    "full_name",
+    "address",
+    "street",
+    "city",
+    "postal",
+    "zip",
+    "birth",
+    "gender",
+    "ip_",
+    "agent",
+    "location",
+    "referrer",
+    "oppref",
+    "obref",
+    "clid",
+    "token",
 ];
 
 impl Sensitivity {
     /// Of the event's data at a dotted path. Page addresses count as personal: queries carry click ids and e-mails.
     pub fn of_event_data(path: &str) -> Self {
-        let first = path.split('.').next().unwrap_or_default();
-        if PERSONAL_KEYS.contains(&first) { Self::Personal } else { Self::Public }
+        let path = path.to_ascii_lowercase();
+        if PERSONAL.iter().any(|part| path.contains(part)) { Self::Personal } else { Self::Public }
     }
+}
+
+/// A text that somebody composed (a script's log line, a destination's answer) without what looks like an e-mail
+/// address or a phone number. A last line of defence: whoever composes it should leave them out.
+pub fn redacted(text: &str) -> String {
+    const LONG_NUMBER: usize = 9;
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '@' | '.' | '_' | '-' | '+' | '%');
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|c| is_part(c) != is_part(first)).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        let digits = word.chars().filter(char::is_ascii_digit).count();
+        let is_number =
+            digits >= LONG_NUMBER && word.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'));
+        match word {
+            _ if word.contains('@') => shown.push_str("(an e-mail address)"),
+            _ if is_number => shown.push_str("(a long number)"),
+            _ => shown.push_str(word),
+        }
+        rest = after;
+    }
+    shown
 }
 
 /// A value that a condition found: shown, cut short, or withheld.
@@ -191,8 +241,8 @@ impl TagVerdict {
         Self::Held { needs: missing.types, why: missing.to_string().into() }
     }
 
-    pub fn blocked(missing: &Missing) -> Self {
-        Self::Blocked { needs: missing.types, why: missing.to_string().into() }
+    pub fn blocked(missing: &Missing, expired: Vec<CookieVerdict>) -> Self {
+        Self::Blocked { needs: missing.types, why: missing.to_string().into(), expired }
     }
 }
 
@@ -206,7 +256,13 @@ impl fmt::Display for TagVerdict {
             Self::Excepted { trigger } => write!(f, "not triggered: exception {trigger:?} matched"),
             Self::Paused => f.write_str("paused"),
             Self::Held { why, .. } => write!(f, "held for consent: {why}"),
-            Self::Blocked { why, .. } => write!(f, "blocked by consent: {why}"),
+            Self::Blocked { why, expired, .. } => {
+                write!(f, "blocked by consent: {why}")?;
+                expired.iter().try_for_each(|cookie| match &cookie.refused {
+                    None => write!(f, ", cookie {} expired", cookie.name),
+                    Some(refusal) => write!(f, ", cookie {} not expired ({refusal})", cookie.name),
+                })
+            }
             Self::Skipped { reason } => write!(f, "skipped: {reason}"),
             Self::Failed { error } => write!(f, "failed: {error}"),
             Self::Ran { calls, cookies } => {
@@ -223,6 +279,37 @@ impl fmt::Display for TagVerdict {
                 }
                 Ok(())
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn composed_texts_lose_addresses_and_long_numbers() {
+        for (text, shown) in [
+            ("no ada@example.com here", "no (an e-mail address) here"),
+            ("<ada+x@example.co.uk>", "<(an e-mail address)>"),
+            ("call +40746123456 now", "call (a long number) now"),
+            ("order T-90210 of 12990 cents", "order T-90210 of 12990 cents"),
+            ("events[17].data.currency: missing", "events[17].data.currency: missing"),
+            ("", ""),
+        ] {
+            assert_eq!(redacted(text), shown);
+        }
+    }
+
+    #[test]
+    fn data_about_people_is_told_by_its_name() {
+        for path in
+            ["user_data.email_address", "items.0.customer_phone", "clientId", "oppref", "gclid", "page_location"]
+        {
+            assert_eq!(Sensitivity::of_event_data(path), Sensitivity::Personal, "{path}");
+        }
+        for path in ["value", "currency", "items.0.item_name", "plan", "page_title", "method"] {
+            assert_eq!(Sensitivity::of_event_data(path), Sensitivity::Public, "{path}");
         }
     }
 }

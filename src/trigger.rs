@@ -15,6 +15,8 @@ use crate::{
     variable::{Moment, VariableIndex},
 };
 
+pub mod choice;
+
 /// A trigger, compiled.
 #[derive(Debug)]
 pub struct Trigger {
@@ -50,7 +52,7 @@ pub struct Test {
     pub operator: Operator,
     pub sense: Sense,
     /// As the rules wrote it, for traces: `value greater_than 100`.
-    pub text: Box<str>,
+    pub text: Arc<str>,
 }
 
 /// What a test looks at.
@@ -124,7 +126,7 @@ pub enum TriggerVerdict {
     OtherEvent,
     /// The first condition that did not hold, and the value it found.
     Failed {
-        condition: Box<str>,
+        condition: Arc<str>,
         found: Found,
     },
 }

@@ -10,7 +10,6 @@ use serde_json::Value;
 
 use crate::{
     container::Container,
-    cookie,
     event::{self, Event},
     hit::Hit,
     trace::Sensitivity,
@@ -143,7 +142,7 @@ impl VariableKind {
             Self::Constant(value) => Some(value.clone()),
             Self::EventData { path } => moment.event.get(path).map(Cow::into_owned),
             Self::Query { name } => query_parameter(moment.event.text("page_location")?, name).map(Value::from),
-            Self::Cookie { name } => cookie::find(moment.hit.header("cookie")?, name).map(Value::from),
+            Self::Cookie { name } => moment.hit.cookie(name).map(Value::from),
             Self::Header { name } => moment.hit.header(name).map(Value::from),
             Self::RegexTable(table) => table.look_up(moment),
         }

@@ -8,6 +8,7 @@ use super::{Context, Exit, Format, report};
 use crate::{
     case,
     container::{
+        Container,
         diagnostic::{Diagnostics, Severity},
         folder,
         load::{self, LoadOptions, Loaded},
@@ -38,15 +39,21 @@ impl Check {
         let mut out = io::stdout().lock();
         report(&mut out, context.format, &diagnostics, &sources)?;
         if context.format == Format::Text {
-            let counts = container.map_or(String::new(), |container| {
-                let (tags, triggers) = (container.tags.len(), container.triggers.len());
-                format!("; {tags} tags, {triggers} triggers, {} variables", container.variables.len())
-            });
-            writeln!(out, "{}{counts}", diagnostics.summary())?;
+            if !diagnostics.is_empty() {
+                writeln!(out)?;
+            }
+            writeln!(out, "{}{}", diagnostics.summary(), container.as_ref().map_or(String::new(), size))?;
         }
         let denied = self.deny.is_some() && diagnostics.warnings() > 0;
         Ok(if diagnostics.has_errors() || denied { Exit::FoundWrong } else { Exit::Fine })
     }
+}
+
+/// What a container holds, as the end of a sentence.
+fn size(container: &Container) -> String {
+    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let (tags, triggers) = (counted(container.tags.len(), "tag"), counted(container.triggers.len(), "trigger"));
+    format!("; {tags}, {triggers}, {}", counted(container.variables.len(), "variable"))
 }
 
 /// Loads the container of the command line, for looking at and not for serving.

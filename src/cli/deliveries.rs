@@ -97,12 +97,12 @@ impl Deliveries {
                 Self::Retry(choice) => {
                     let door = Door::open(&choice.data.data)?;
                     let count = door.retry(&choice.selection()).await?;
-                    say_count(&mut out, context, "put back to be delivered", count)
+                    choice.say(&mut out, context, "put back to be delivered", count)
                 }
                 Self::Discard(choice) => {
                     let door = Door::open(&choice.data.data)?;
                     let count = door.discard(&choice.selection()).await?;
-                    say_count(&mut out, context, "discarded", count)
+                    choice.say(&mut out, context, "discarded", count)
                 }
             }
         })
@@ -117,15 +117,16 @@ impl Choice {
             None => Selection::Ids(self.ids.iter().copied().map(CallId).collect()),
         }
     }
-}
 
-fn say_count(out: &mut impl Write, context: &Context, done: &str, count: usize) -> anyhow::Result<Exit> {
-    if context.format == Format::Json {
-        writeln!(out, "{}", serde_json::json!({ "calls": count }))?;
-    } else {
-        writeln!(out, "{count} call{} {done}", if count == 1 { "" } else { "s" })?;
+    /// Says how many calls were meant and found. Ids that match nothing are worth an exit code.
+    fn say(&self, out: &mut impl Write, context: &Context, done: &str, count: usize) -> anyhow::Result<Exit> {
+        if context.format == Format::Json {
+            writeln!(out, "{}", serde_json::json!({ "calls": count }))?;
+        } else {
+            writeln!(out, "{count} call{} {done}", if count == 1 { "" } else { "s" })?;
+        }
+        Ok(if count == 0 && !self.ids.is_empty() { Exit::FoundWrong } else { Exit::Fine })
     }
-    Ok(Exit::Fine)
 }
 
 impl List {

@@ -1,6 +1,6 @@
 //! `tidegate serve`: checks the container, then serves.
 
-use std::{collections::BTreeMap, io, path::PathBuf, thread};
+use std::{collections::BTreeMap, io, path::PathBuf, thread, time::Duration};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -18,7 +18,7 @@ use crate::{
     demo,
     logging::{self, LogFormat},
     service::Service,
-    settings::{Settings, Stated, readable_environment},
+    settings::{self, Settings, Stated, readable_environment},
     standin::Standin,
 };
 
@@ -31,7 +31,7 @@ pub struct Serve {
     #[arg(long, env = "TIDEGATE_SETTINGS", value_name = "FILE")]
     settings: Option<PathBuf>,
     /// Run with a stand-in for OpenAI inside the process and a few sample hits; no account needed
-    #[arg(long)]
+    #[arg(long, env = "TIDEGATE_DEMO")]
     demo: bool,
 }
 
@@ -82,7 +82,8 @@ impl Home {
             seats: thread::available_parallelism().map_or(1, usize::from),
         };
         let loaded = load::load(&files, options);
-        report(&mut io::stderr().lock(), Format::Text, &loaded.diagnostics, &loaded.sources)?;
+        // A container is no worse for nobody reading what is said about it.
+        let _ = report(&mut io::stderr().lock(), Format::Text, &loaded.diagnostics, &loaded.sources);
         loaded.container.with_context(|| format!("the container is broken: {}", loaded.diagnostics.summary()))
     }
 }
@@ -92,36 +93,44 @@ async fn serve(mut settings: Settings, container: Container, home: Home) -> anyh
     let (standin, environment): (Option<Standin>, Environment) = if home.demo {
         let standin = demo::start_standin().await?;
         settings.openai_url = standin.url().parse().context("the stand-in's address")?;
+        // A file would go before the environment, and a real key must not travel to a stand-in.
+        settings.secrets = None;
         (Some(standin), demo::secrets_environment())
     } else {
-        (None, Box::new(|name| std::env::var_os(name)))
+        (None, Box::new(settings::variable))
     };
     let version = std::sync::Arc::clone(&container.version);
     let service = Service::start(&settings, container, environment).await?;
     tracing::info!(
-        "container {version} is live; hits go to http://{}/hit, metrics are at http://{}/metrics",
-        service.sites,
-        service.admin
+        hits = format!("http://{}/hit", service.sites),
+        metrics = format!("http://{}/metrics", service.admin),
+        "container {version} is live"
     );
     if home.demo {
         demo::send_samples(service.sites).await?;
         tracing::info!(target: "tidegate::demo", "this is a demo: conversions go to the stand-in, not to OpenAI; state is under {}", settings.data.display());
     }
-    loop {
-        match signals.next().await {
-            Asked::Reload => reload(&service, &home),
-            Asked::Stop => break,
-        }
+    while let Asked::Reload = signals.next().await {
+        reload(&service, &home);
     }
     tracing::info!("stopping; a second signal stops at once");
     tokio::select! {
         () = service.stop() => tracing::info!("stopped; nothing accepted was lost"),
-        () = signals.stop_again() => tracing::warn!("stopped at once; what was in flight is due again at the next start"),
+        () = signals.stop_again() => {
+            tracing::warn!("stopped at once; what was in flight is due again at the next start");
+            leave();
+        }
     }
     if let Some(standin) = standin {
         standin.stop().await;
     }
     Ok(())
+}
+
+/// Ends the process. Returning would wait for the outbox's threads, and so for a disk that may hang.
+#[expect(clippy::exit, reason = "whoever signals twice does not want to wait for anything")]
+fn leave() -> ! {
+    std::process::exit(Exit::Fine as i32)
 }
 
 /// Puts the container of the moment in place; a broken one changes nothing.
@@ -167,7 +176,18 @@ impl Signals {
         }
     }
 
+    /// Resolves on a second signal. One that comes right after the first is its echo: `timeout` and terminals signal a
+    /// process and then its whole group.
     async fn stop_again(&mut self) {
+        let echo = tokio::time::sleep(Duration::from_millis(300));
+        tokio::pin!(echo);
+        loop {
+            tokio::select! {
+                () = &mut echo => break,
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+            }
+        }
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -1,7 +1,7 @@
 //! `tidegate test`: runs every `*.test.yaml` of the container.
 
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     sync::Arc,
 };
 
@@ -55,7 +55,12 @@ impl Test {
 
 type Results = [(Arc<str>, Vec<CaseResult>)];
 
-fn text(out: &mut impl Write, results: &Results, diagnostics: &Diagnostics, sources: &Sources) -> anyhow::Result<()> {
+fn text(
+    out: &mut (impl Write + IsTerminal),
+    results: &Results,
+    diagnostics: &Diagnostics,
+    sources: &Sources,
+) -> anyhow::Result<()> {
     report(out, Format::Text, diagnostics, sources)?;
     let (mut passed, mut failed) = (0, 0);
     for (path, cases) in results {

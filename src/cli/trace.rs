@@ -156,6 +156,7 @@ fn event_text(out: &mut impl Write, event: &EventTrace) -> anyhow::Result<()> {
         let answer = event.consent.answer(kind);
         writeln!(out, "  {kind}: {} ({})", answer.status.word(), answer.source.phrase())?;
     }
+    writeln!(out, "  the visitor {}", event.choice.phrase())?;
     if event.tags.is_empty() {
         writeln!(out, "  no trigger looks at this event")?;
     }
@@ -165,6 +166,9 @@ fn event_text(out: &mut impl Write, event: &EventTrace) -> anyhow::Result<()> {
         for note in &tag.notes {
             writeln!(out, "      note: {note}")?;
         }
+    }
+    if event.untold > 0 {
+        writeln!(out, "  - and {} more tags did not fire", event.untold)?;
     }
     Ok(())
 }

@@ -124,10 +124,11 @@ fn read_event(mut data: Map<String, Value>, place: &str, hit: &Hit, new_id: &dyn
     let mut notes = Vec::new();
     normalise(&mut data, &mut notes);
     let name = match data.remove("event") {
-        Some(Value::String(name)) if !name.is_empty() && name.chars().count() <= MAX_NAME_CHARACTERS => name,
+        Some(Value::String(name)) if is_plain(&name, MAX_NAME_CHARACTERS) => name,
         None | Some(Value::Null) => return Err(BadHit::new(at("event"), "is missing: it names the event")),
         Some(_) => {
-            let message = format!("must be a text of 1 to {MAX_NAME_CHARACTERS} characters");
+            let message =
+                format!("must be a text of 1 to {MAX_NAME_CHARACTERS} characters, none of them a control character");
             return Err(BadHit::new(at("event"), message));
         }
     };
@@ -203,7 +204,8 @@ fn signals(
     }
     let choice = match data.remove("consent_answered") {
         Some(Value::Bool(true)) => Choice::Made,
-        None | Some(Value::Null | Value::Bool(false)) => Choice::NotMade,
+        Some(Value::Bool(false)) => Choice::NotMade,
+        None | Some(Value::Null) => Choice::NotSaid,
         Some(_) => return Err(BadHit::new(at("consent_answered"), "must be true or false")),
     };
     Ok(Signals { hit, choice })
@@ -237,12 +239,17 @@ fn event_id(
     match data.remove("event_id") {
         None | Some(Value::Null) => {}
         Some(stated) => {
-            let text = scalar_text(&stated).filter(|text| is_id(text));
-            let bad = || BadHit::new(at("event_id"), format!("must be a text of 1 to {MAX_ID_CHARACTERS} characters"));
+            let text = scalar_text(&stated).filter(|text| is_plain(text, MAX_ID_CHARACTERS));
+            let bad = || {
+                BadHit::new(
+                    at("event_id"),
+                    format!("must be a text of 1 to {MAX_ID_CHARACTERS} characters, none of them a control character"),
+                )
+            };
             return Ok(EventId { text: text.ok_or_else(bad)?.into(), origin: IdOrigin::Site });
         }
     }
-    match data.get("transaction_id").and_then(scalar_text).filter(|order| is_id(order)) {
+    match data.get("transaction_id").and_then(scalar_text).filter(|order| is_plain(order, MAX_ID_CHARACTERS)) {
         Some(order) => Ok(EventId { text: order.trim().into(), origin: IdOrigin::Transaction }),
         None => Ok(EventId { text: new_id().to_string().into(), origin: IdOrigin::Generated }),
     }
@@ -253,8 +260,9 @@ fn scalar_text(value: &Value) -> Option<Cow<'_, str>> {
     if value.is_string() || value.is_number() { to_text(value) } else { None }
 }
 
-fn is_id(text: &str) -> bool {
-    !text.trim().is_empty() && text.chars().count() <= MAX_ID_CHARACTERS
+/// Something in it, not too long, and nothing that would move an operator's cursor when it is shown.
+fn is_plain(text: &str, max_characters: usize) -> bool {
+    !text.trim().is_empty() && text.chars().count() <= max_characters && !text.chars().any(char::is_control)
 }
 
 fn syntax_error(error: &serde_json::Error) -> BadHit {

@@ -119,7 +119,7 @@ pub fn decide<'c>(firing: Firing<'c>, consent: &ConsentState) -> Gated<'c> {
     }
     let missing = Missing { types: missing, state: *consent };
     match (tag.when_denied, consent.choice) {
-        (WhenDenied::Hold, Choice::NotMade) => Gated::Held(missing),
+        (WhenDenied::Hold, Choice::NotMade | Choice::NotSaid) => Gated::Held(missing),
         _ => Gated::Blocked(missing),
     }
 }

@@ -74,7 +74,8 @@ fn read_into(files: &mut Sources, folder: &Path, prefix: &str) -> anyhow::Result
     for entry in fs::read_dir(folder).with_context(list)? {
         let path: PathBuf = entry.with_context(list)?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let is_ours = [".yaml", ".rhai"].iter().any(|ending| name.ends_with(ending));
+        // The loader says of `.yml` that it is not read, rather than nobody.
+        let is_ours = [".yaml", ".rhai", ".yml"].iter().any(|ending| name.ends_with(ending));
         if !is_ours || name.starts_with('.') || !path.is_file() {
             continue;
         }

@@ -1,7 +1,7 @@
 //! The loader: from files to a compiled container, with everything that is wrong reported at once.
 //!
 //! Takes a map of paths to bytes, so that a folder, a git tree and the embedded library are the same to it; gives a
-//! [`Container`] and the diagnostics. How names keep their places is [`yaml`](super::yaml)'s; what each item means is
+//! [`Container`] and the diagnostics. How names keep their places is [`yaml`]'s; what each item means is
 //! compiled by the part of its name below.
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::{
     Container, ContainerSettings, Parts,
-    diagnostic::{Diagnostic, Diagnostics, Severity, Sources, did_you_mean, quoted},
+    diagnostic::{Diagnostic, Diagnostics, Place, Severity, Sources, did_you_mean, quoted},
     model::{ConsentRule, SECTIONS, SettingsRule, StatusRule, TagRule, TriggerRule, VariableRule},
     yaml::{self, Key, Node, Placed, Value, decode::Context, decode::decode},
 };
@@ -85,6 +85,11 @@ pub fn load(files: &Sources, options: LoadOptions<'_>) -> Loaded {
             None => {}
         }
     }
+    for path in files.keys().filter(|path| path.ends_with(".yml")) {
+        let problem = Diagnostic::warning("ignored-file", format!("{path} is not read"));
+        let help = format!("name it {}.yaml", path.trim_end_matches(".yml"));
+        diagnostics.push(problem.at(Place::new(path, 1, 1, 0)).help(help));
+    }
     let (templates, scripts) = templates::compile(files, options.library, options.seats, &mut diagnostics);
     let (variables, variable_names) = variables::compile(rules.variables, &options, &mut diagnostics);
     let (triggers, trigger_names) = triggers::compile(rules.triggers, &variable_names, &mut diagnostics);
@@ -98,6 +103,11 @@ pub fn load(files: &Sources, options: LoadOptions<'_>) -> Loaded {
         Container::assemble(Parts { version, tags, triggers, variables, consent_default, settings, scripts })
     });
     Loaded { container, diagnostics, sources }
+}
+
+/// Whether containers may read this environment variable without the operator's doing.
+pub fn is_always_readable(variable: &str) -> bool {
+    variable == "OPENAI_PIXEL_ID" || variable.starts_with("TIDEGATE_VAR_")
 }
 
 /// A file of test cases, under `rules/` or `tags/`.

@@ -16,7 +16,7 @@ pub struct VariableRule {
     /// The event's data at a dotted path, such as `user_data.email_address` or `items.0.item_id`.
     pub event_data: Option<Placed<Box<str>>>,
     /// A parameter of the page's address (`page_location`), percent-decoded.
-    pub query: Option<Placed<Box<str>>>,
+    pub page_query: Option<Placed<Box<str>>>,
     /// A cookie of the request, as it stands there.
     pub cookie: Option<Placed<Box<str>>>,
     /// A header of the request.
@@ -106,8 +106,7 @@ pub struct TagRule {
     /// Triggers, any of which makes the tag fire.
     pub triggers: OneOrMany<Placed<Box<str>>>,
     /// Triggers, any of which keeps the tag from firing.
-    #[serde(default)]
-    pub exceptions: Vec<Placed<Box<str>>>,
+    pub exceptions: Option<OneOrMany<Placed<Box<str>>>>,
     /// The Consent Mode types that must be granted, or `none`.
     pub consent: Option<OneOrMany<Placed<Box<str>>>>,
     /// Why the tag may run without consent; needed with `consent: none`.
@@ -175,7 +174,7 @@ pub struct ManifestRule {
     pub permissions: PermissionsRule,
     /// Cookies that are expired where the visitor refuses what the tag needs.
     #[serde(default)]
-    pub expire_when_refused: Vec<Box<str>>,
+    pub expire_when_refused: Vec<Placed<Box<str>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

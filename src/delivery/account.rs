@@ -64,6 +64,8 @@ impl AccountTask {
         let (shared, account) = (Arc::clone(&self.shared), Arc::clone(&self.account));
         let mut bell = Bell { outbox: &*shared.outbox, account: &account, next: None };
         loop {
+            // A store that answers without delay, or rings without need, must not starve the other tasks.
+            tokio::task::coop::consume_budget().await;
             self.publish_state();
             match self.queue.next(self.now()) {
                 Action::Settle(settlements) => self.settle(settlements).await,
@@ -215,7 +217,7 @@ fn log(attempt: &Attempt<'_>, before: &State, after: &State) {
         }
         (State::Flowing | State::Retrying { .. }, State::Paused { pause, .. }) => {
             let reason = pause.reason;
-            tracing::error!(%account, status, calls, hit.id = hit, words, %reason, "an account is paused; a person is needed");
+            tracing::error!(%account, status, calls, hit.id = hit, words, %reason, "an account is paused");
         }
         (State::Paused { pause: old, .. }, State::Paused { pause: new, .. }) if old.reason != new.reason => {
             let reason = new.reason;

@@ -64,11 +64,6 @@ impl Secrets {
         Self { environment, folder, bindings }
     }
 
-    /// The secrets of this process's environment.
-    pub fn of_process(folder: Option<PathBuf>, bindings: Vec<Binding>) -> Self {
-        Self::new(Box::new(|name| std::env::var_os(name)), folder, bindings)
-    }
-
     /// The value of a secret, as it is now.
     pub async fn resolve(&self, name: &SecretName, destination: &str) -> Result<Secret, SecretError> {
         let fault = |fault| SecretError { name: name.clone(), fault };
@@ -91,8 +86,9 @@ impl Secrets {
 
     async fn find(&self, name: &str) -> Result<Vec<u8>, Fault> {
         if let Some(path) = (self.environment)(&format!("{name}_FILE")) {
-            let path = PathBuf::from(path);
-            return read(&path).await.map_err(|error| Fault::Unreadable { path, error });
+            // Its path stays untold: put there by mistake, it is the key itself.
+            let place = format!("the file that {name}_FILE names");
+            return read(Path::new(&path)).await.map_err(|error| Fault::Unreadable { place, error });
         }
         let folder = self.folder.clone().or_else(|| (self.environment)("CREDENTIALS_DIRECTORY").map(PathBuf::from));
         if let Some(folder) = folder {
@@ -100,7 +96,7 @@ impl Secrets {
             match read(&path).await {
                 Ok(found) => return Ok(found),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(Fault::Unreadable { path, error }),
+                Err(error) => return Err(Fault::Unreadable { place: path.display().to_string(), error }),
             }
         }
         let value = (self.environment)(name).ok_or(Fault::Missing)?;
@@ -135,7 +131,7 @@ enum Fault {
     Name,
     Unbound { destination: Box<str> },
     Missing,
-    Unreadable { path: PathBuf, error: io::Error },
+    Unreadable { place: String, error: io::Error },
     Malformed,
 }
 
@@ -150,9 +146,7 @@ impl fmt::Display for SecretError {
             Fault::Missing => {
                 write!(f, "the secret {name} is set neither as {name}_FILE, nor as a file, nor as {name}")
             }
-            Fault::Unreadable { path, error } => {
-                write!(f, "the secret {name} cannot be read from {}: {error}", path.display())
-            }
+            Fault::Unreadable { place, error } => write!(f, "the secret {name} cannot be read from {place}: {error}"),
             Fault::Malformed => write!(f, "the secret {name} is empty or holds characters that no key has"),
         }
     }
@@ -224,13 +218,16 @@ mod tests {
         let long = "x".repeat(20_000);
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("OPENAI_LONG"), &long).unwrap();
-        let vars =
-            [("OPENAI_EMPTY", "\n"), ("OPENAI_LINES", "hush\r\nX-Evil: 1"), ("OPENAI_GONE_FILE", "/nonexistent/x")];
+        let vars = [
+            ("OPENAI_EMPTY", "\n"),
+            ("OPENAI_LINES", "hush\r\nX-Evil: 1"),
+            ("OPENAI_GONE_FILE", "hush-put-in-the-wrong-variable"),
+        ];
         let secrets = secrets(&vars, Some(folder.path()), vec![]);
         for (name, expected) in [
             ("OPENAI_EMPTY", "is empty or holds characters"),
             ("OPENAI_LINES", "is empty or holds characters"),
-            ("OPENAI_GONE", "cannot be read from /nonexistent/x"),
+            ("OPENAI_GONE", "cannot be read from the file that OPENAI_GONE_FILE names"),
             ("OPENAI_LONG", "larger than"),
             ("OPENAI_ABSENT", "nor as OPENAI_ABSENT"),
         ] {

@@ -2,12 +2,12 @@
 //!
 //! Takes hits' calls from any thread, gives them to deliveries, forgets them when they are delivered. The path of a call:
 //!
-//! 1. [`intake`] queues the hit, within a bound of bytes, and wakes the writer if it sleeps.
-//! 2. [`writer`] takes everything queued, hits and settlements, has [`group`] write it in one commit, and answers.
-//! 3. [`queues`] holds what is pending, a [`queue`] for each account. A call's body goes there straight from the commit;
-//!    what does not fit into memory is read back later by [`read`].
+//! 1. `intake` queues the hit, within a bound of bytes, and wakes the writer if it sleeps.
+//! 2. `writer` takes everything queued, hits and settlements, has `group` write it in one commit, and answers.
+//! 3. `queues` holds what is pending, a `queue` for each account. A call's body goes there straight from the commit;
+//!    what does not fit into memory is read back later by `read`.
 //! 4. A delivery leases calls from memory and settles them, by way of the same writer.
-//! 5. [`people`] reads lists and single calls for the admin; the writer runs its [`commands`].
+//! 5. `people` reads lists and single calls for the admin; the writer runs its `commands`.
 //!
 //! The file decides: memory is changed only after the commit, and is built anew from the file when it is opened.
 //! The locks, in the order in which they may be taken: `reads`, then `queues`; all others are taken alone.
@@ -130,7 +130,7 @@ struct Threads {
 
 impl Embedded {
     /// Opens `outbox.db` in a folder that exists and that no other process uses; creates it if it is missing.
-    /// Everything pending is due at once. Takes longer the more is pending: about a second for a million calls.
+    /// Everything pending is due at once. It looks at every pending call once, so it takes longer the more is pending.
     ///
     /// # Errors
     /// If the file is not an outbox, was written by a newer version, or cannot be read and written. It is not changed then.

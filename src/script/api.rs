@@ -14,7 +14,7 @@ use super::{
 use crate::{
     call::{Account, Call, CallEvent, SecretName},
     consent::{ConsentState, ConsentType},
-    cookie::{self, HttpOnly, SameSite, SetCookie},
+    cookie::{HttpOnly, SameSite, SetCookie},
     event::Event,
     hit::Hit,
     variable::query_parameter,
@@ -132,9 +132,7 @@ fn register_request(engine: &mut Engine) {
             "cookie" | "authorization" => Dynamic::UNIT,
             name => text(request.0.header(name)),
         })
-        .register_fn("cookie", |request: &mut RequestHandle, name: &str| {
-            text(request.0.header("cookie").and_then(|header| cookie::find(header, name)))
-        })
+        .register_fn("cookie", |request: &mut RequestHandle, name: &str| text(request.0.cookie(name)))
         .register_fn("query", |request: &mut RequestHandle, name: &str| {
             query_parameter(&format!("?{}", request.0.query), name).map_or(Dynamic::UNIT, Dynamic::from)
         });

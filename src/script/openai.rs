@@ -12,7 +12,6 @@ use super::{
 };
 use crate::{
     call::{Account, CallEvent, SecretName, UserSchema},
-    cookie,
     openai::{
         Invalid, Notes, Reason, Source,
         data::{AmountSource, Data, DataOptions},
@@ -33,30 +32,30 @@ pub fn register(engine: &mut Engine) {
         .register_type_with_name::<Arc<Data>>("OpenAiData")
         .register_type_with_name::<Arc<User>>("OpenAiUser");
     let mut module = Module::new();
-    module.set_native_fn("event_type", |at: NativeCallContext, event: EventHandle, params: ParamsHandle| {
+    module.set_native_fn("event_type", |at: NativeCallContext<'_>, event: EventHandle, params: ParamsHandle| {
         placed(&at, event_type(event, params))
     });
-    module.set_native_fn("standard_event", |at: NativeCallContext, name: ImmutableString| {
+    module.set_native_fn("standard_event", |at: NativeCallContext<'_>, name: ImmutableString| {
         placed(&at, standard_event(name))
     });
     module.set_native_fn(
         "data",
-        |at: NativeCallContext, event_type: EventType, event: EventHandle, params: ParamsHandle| {
+        |at: NativeCallContext<'_>, event_type: EventType, event: EventHandle, params: ParamsHandle| {
             placed(&at, data(event_type, event, params))
         },
     );
     module.set_native_fn(
         "user",
-        |at: NativeCallContext, event: EventHandle, request: RequestHandle, params: ParamsHandle| {
+        |at: NativeCallContext<'_>, event: EventHandle, request: RequestHandle, params: ParamsHandle| {
             placed(&at, user(event, request, params))
         },
     );
-    module.set_native_fn("source_url", |at: NativeCallContext, event: EventHandle| placed(&at, source_url(event)));
-    module.set_native_fn("oppref", |at: NativeCallContext, event: EventHandle, request: RequestHandle| {
+    module.set_native_fn("source_url", |at: NativeCallContext<'_>, event: EventHandle| placed(&at, source_url(event)));
+    module.set_native_fn("oppref", |at: NativeCallContext<'_>, event: EventHandle, request: RequestHandle| {
         placed(&at, find_oppref(event, request))
     });
-    module.set_native_fn("new_oppref", |at: NativeCallContext, event: EventHandle| placed(&at, new_oppref(event)));
-    module.set_native_fn("conversion", |at: NativeCallContext, params: ParamsHandle, parts: Map| {
+    module.set_native_fn("new_oppref", |at: NativeCallContext<'_>, event: EventHandle| placed(&at, new_oppref(event)));
+    module.set_native_fn("conversion", |at: NativeCallContext<'_>, params: ParamsHandle, parts: Map| {
         placed(&at, conversion(params, parts))
     });
     engine.register_static_module("openai", module.into());
@@ -140,7 +139,7 @@ fn user(event: EventHandle, request: RequestHandle, params: ParamsHandle) -> Fal
     let visitor = Visitor {
         ip_address: request.0.address,
         user_agent: request.0.header("user-agent"),
-        obref: request.0.header("cookie").and_then(|header| cookie::find(header, "__obref")),
+        obref: request.0.cookie("__obref"),
     };
     let mut notes = Notes::new();
     let user = User::build(&event.0.data, &visitor, &options, &mut notes);
@@ -158,7 +157,7 @@ fn source_url(event: EventHandle) -> Fallible<Dynamic> {
 
 /// `openai::oppref(event, request)`: the click reference as it stands in the page's address, else in the cookie.
 fn find_oppref(event: EventHandle, request: RequestHandle) -> Fallible<Dynamic> {
-    let cookie = request.0.header("cookie").and_then(|header| cookie::find(header, "__oppref"));
+    let cookie = request.0.cookie("__oppref");
     Ok(oppref::find(&event.0.data, cookie).map_or(Dynamic::UNIT, |found| found.value.into()))
 }
 

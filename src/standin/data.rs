@@ -85,7 +85,7 @@ pub(super) fn check(data: &Value, shape: Shape, warnings: &mut Vec<Finding>) -> 
 /// currency that holds.
 fn check_money<'v>(
     object: &'v Map<String, Value>,
-    place: &Place,
+    place: &Place<'_>,
     inherited: Option<&'v str>,
     warnings: &mut Vec<Finding>,
 ) -> Result<Option<&'v str>, Finding> {
@@ -105,7 +105,7 @@ fn check_money<'v>(
 }
 
 /// Three capitals that ISO 4217 knows and gives a minor unit; without one (gold, say) an integer amount means nothing.
-fn check_currency<'v>(value: &'v Value, place: &Place) -> Result<&'v str, Finding> {
+fn check_currency<'v>(value: &'v Value, place: &Place<'_>) -> Result<&'v str, Finding> {
     let code = text(value, place)?;
     if code.len() != 3 || !code.bytes().all(|b| b.is_ascii_uppercase()) {
         return Err(place.finding("must be three upper-case letters"));
@@ -118,7 +118,7 @@ fn check_currency<'v>(value: &'v Value, place: &Place) -> Result<&'v str, Findin
 
 fn check_contents(
     contents: &Value,
-    place: &Place,
+    place: &Place<'_>,
     currency: Option<&str>,
     warnings: &mut Vec<Finding>,
 ) -> Result<(), Finding> {
@@ -129,7 +129,12 @@ fn check_contents(
     contents.iter().enumerate().try_for_each(|(index, item)| check_item(item, &place.item(index), currency, warnings))
 }
 
-fn check_item(item: &Value, place: &Place, currency: Option<&str>, warnings: &mut Vec<Finding>) -> Result<(), Finding> {
+fn check_item(
+    item: &Value,
+    place: &Place<'_>,
+    currency: Option<&str>,
+    warnings: &mut Vec<Finding>,
+) -> Result<(), Finding> {
     let item = object(item, place)?;
     no_others(item, &ITEM_FIELDS, place)?;
     if item.is_empty() {

@@ -89,7 +89,7 @@ fn check_name<'v>(event: &'v Map<String, Value>, warnings: &mut Vec<Finding>) ->
     }
 }
 
-fn check_custom_name(name: &Value, place: &Place, warnings: &mut Vec<Finding>) -> Result<(), Finding> {
+fn check_custom_name(name: &Value, place: &Place<'_>, warnings: &mut Vec<Finding>) -> Result<(), Finding> {
     let name = text(name, place)?;
     if !(1..=64).contains(&name.len()) || !name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)) {
         return Err(place.finding("must be 1 to 64 letters, digits, underscores or hyphens"));
@@ -144,7 +144,7 @@ fn check_source(event: &Map<String, Value>, event_type: &str, warnings: &mut Vec
 }
 
 /// An absolute http(s) address. Only its origin and path should be sent: the rest may carry personal data.
-fn check_url(value: &Value, place: &Place, warnings: &mut Vec<Finding>) -> Result<(), Finding> {
+fn check_url(value: &Value, place: &Place<'_>, warnings: &mut Vec<Finding>) -> Result<(), Finding> {
     let text = text(value, place)?;
     let Some(url) = parse_url(text) else { return Err(place.finding("must be an http or https URL with a host")) };
     if url.query().is_some() {

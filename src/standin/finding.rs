@@ -82,18 +82,18 @@ pub(super) fn kind(value: &Value) -> &'static str {
     }
 }
 
-pub(super) fn text<'v>(value: &'v Value, place: &Place) -> Result<&'v str, Finding> {
+pub(super) fn text<'v>(value: &'v Value, place: &Place<'_>) -> Result<&'v str, Finding> {
     value.as_str().ok_or_else(|| place.wrong_kind("a string", value))
 }
 
 /// A string that is more than blanks.
-pub(super) fn filled_text<'v>(value: &'v Value, place: &Place) -> Result<&'v str, Finding> {
+pub(super) fn filled_text<'v>(value: &'v Value, place: &Place<'_>) -> Result<&'v str, Finding> {
     let text = text(value, place)?;
     if text.trim().is_empty() { Err(place.finding("must not be empty")) } else { Ok(text) }
 }
 
 /// An integer written as one: neither `12.0` nor `"12"`.
-pub(super) fn integer(value: &Value, place: &Place) -> Result<i64, Finding> {
+pub(super) fn integer(value: &Value, place: &Place<'_>) -> Result<i64, Finding> {
     match value {
         Value::Number(number) if !number.is_f64() => {
             number.as_i64().ok_or_else(|| place.finding("is too large an integer"))
@@ -102,25 +102,29 @@ pub(super) fn integer(value: &Value, place: &Place) -> Result<i64, Finding> {
     }
 }
 
-pub(super) fn boolean(value: &Value, place: &Place) -> Result<bool, Finding> {
+pub(super) fn boolean(value: &Value, place: &Place<'_>) -> Result<bool, Finding> {
     value.as_bool().ok_or_else(|| place.wrong_kind("true or false", value))
 }
 
-pub(super) fn list<'v>(value: &'v Value, place: &Place) -> Result<&'v Vec<Value>, Finding> {
+pub(super) fn list<'v>(value: &'v Value, place: &Place<'_>) -> Result<&'v Vec<Value>, Finding> {
     value.as_array().ok_or_else(|| place.wrong_kind("a list", value))
 }
 
-pub(super) fn object<'v>(value: &'v Value, place: &Place) -> Result<&'v Map<String, Value>, Finding> {
+pub(super) fn object<'v>(value: &'v Value, place: &Place<'_>) -> Result<&'v Map<String, Value>, Finding> {
     value.as_object().ok_or_else(|| place.wrong_kind("an object", value))
 }
 
 /// A field that must be there.
-pub(super) fn required<'v>(object: &'v Map<String, Value>, name: &str, place: &Place) -> Result<&'v Value, Finding> {
+pub(super) fn required<'v>(
+    object: &'v Map<String, Value>,
+    name: &str,
+    place: &Place<'_>,
+) -> Result<&'v Value, Finding> {
     object.get(name).ok_or_else(|| place.field(name).finding("is required"))
 }
 
 /// Refuses the first field that is not in `known`.
-pub(super) fn no_others(object: &Map<String, Value>, known: &[&str], place: &Place) -> Result<(), Finding> {
+pub(super) fn no_others(object: &Map<String, Value>, known: &[&str], place: &Place<'_>) -> Result<(), Finding> {
     match object.keys().find(|name| !known.contains(&name.as_str())) {
         Some(name) => Err(place.field(name).finding("unknown field")),
         None => Ok(()),

@@ -143,7 +143,7 @@ fn agree(expected: Version, field: Version) -> Result<Version, &'static str> {
     }
 }
 
-fn check_list(value: &Value, format: Format, place: &Place, warnings: &mut Vec<Finding>) -> Result<(), Finding> {
+fn check_list(value: &Value, format: Format, place: &Place<'_>, warnings: &mut Vec<Finding>) -> Result<(), Finding> {
     let values = list(value, place)?;
     if values.is_empty() {
         return Err(place.finding("must not be empty: leave it out"));

@@ -1,5 +1,26 @@
-//! The integration tests: one binary, one module a subject.
+//! The integration tests: one binary, one module for each thing that no unit test can show.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::large_enum_variant,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, says with which seed, and stands in the world that the program is in"
+)]
+
+mod bad_input;
 mod cases;
+mod command_line;
+mod dead_letters;
 mod diagnostics;
+mod durability;
+mod full_disk;
+mod harness;
+mod layers;
+mod main_path;
+mod operations;
+mod origins;
+mod recovery;
 mod redaction;

@@ -102,7 +102,7 @@ variables:
   E-mail: { event_data: user_data.email_address }
   Client: { event_data: client_id }
   Click: { cookie: __oppref }
-  Token: { query: token }
+  Token: { page_query: token }
   Agent: { header: user-agent }
   Copied: { regex_table: { input: "{{Agent}}", rows: [{ pattern: ".*", output: "$&" }] } }
   Defaulted: { regex_table: { input: x, rows: [], default: "{{Click}}" } }

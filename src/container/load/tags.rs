@@ -34,7 +34,8 @@ fn tag(item: &Item<TagRule>, known: &Known<'_>, diagnostics: &mut Diagnostics) -
     let rule = &item.rule;
     let template = templates::find(known.templates, &rule.template, &owner, diagnostics);
     let triggers = triggers_of(rule.triggers.as_slice(), &owner, known.triggers, diagnostics);
-    let exceptions = triggers_of(&rule.exceptions, &owner, known.triggers, diagnostics);
+    let exceptions = rule.exceptions.as_ref().map_or(&[][..], |exceptions| exceptions.as_slice());
+    let exceptions = triggers_of(exceptions, &owner, known.triggers, diagnostics);
     if rule.triggers.as_slice().is_empty() && !rule.paused {
         let problem = Diagnostic::error("absent-trigger", format!("{owner} has no triggers, so it never fires"));
         let help = "name at least one trigger, or say paused: true".to_owned();

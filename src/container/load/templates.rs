@@ -101,7 +101,7 @@ fn template(name: &str, sources: &Layers<'_>, workshop: &mut Workshop, diagnosti
         script: script?,
         destinations: rule.permissions.destinations.iter().map(|destination| destination.value.clone()).collect(),
         cookies: rule.permissions.cookies,
-        expire_when_refused: rule.expire_when_refused,
+        expire_when_refused: rule.expire_when_refused.into_iter().map(|name| name.value).collect(),
     };
     Some(Known { template: Arc::new(template), fields: rule.fields, consent })
 }
@@ -133,6 +133,14 @@ fn compile_script(
 }
 
 fn check(rule: &ManifestRule, owner: &str, diagnostics: &mut Diagnostics) {
+    for name in &rule.expire_when_refused {
+        if !rule.permissions.cookies.contains(&name.value) {
+            let message = format!("{owner} may not set the cookie {}, so it may not expire it", quoted(name));
+            let help = "add it to permissions.cookies".to_owned();
+            let problem = Diagnostic::error("unpermitted-cookie", message).at(name.place.clone());
+            diagnostics.push(problem.of(owner).help(help));
+        }
+    }
     for destination in &rule.permissions.destinations {
         if !DESTINATIONS.contains(&&*destination.value) {
             let message = format!("there is no destination {}", quoted(destination));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    Item, Items, LoadOptions, Names, Reading,
+    Item, Items, LoadOptions, Names, Reading, is_always_readable,
     values::{self, At, PatternOptions},
 };
 use crate::{
@@ -60,7 +60,7 @@ fn kind(
     if let Some(path) = &rule.event_data {
         kinds.push(VariableKind::EventData { path: path.value.clone() });
     }
-    if let Some(name) = &rule.query {
+    if let Some(name) = &rule.page_query {
         kinds.push(VariableKind::Query { name: name.value.clone() });
     }
     if let Some(name) = &rule.cookie {
@@ -88,7 +88,8 @@ fn kind(
     }
     if count != 1 {
         let message = format!("{owner} must have one kind, but has {}", if count == 0 { "none" } else { "several" });
-        let help = "the kinds are constant, event_data, query, cookie, header, environment, regex_table".to_owned();
+        let help =
+            "the kinds are constant, event_data, page_query, cookie, header, environment, regex_table".to_owned();
         diagnostics.push(Diagnostic::error("variable-kind", message).at(item.place.clone()).of(owner).help(help));
         return None;
     }
@@ -116,7 +117,7 @@ fn absent_environment(name: &str, severity: Severity) -> Diagnostic {
         Severity::Warning => Diagnostic::warning("absent-environment", message),
         Severity::Note => Diagnostic::note("absent-environment", message),
     };
-    let readable = name == "OPENAI_PIXEL_ID" || name.starts_with("TIDEGATE_VAR_");
+    let readable = is_always_readable(name);
     let help = if readable {
         format!("set it: export {name}=…")
     } else {

@@ -292,7 +292,7 @@ impl Builder<'_> {
     }
 }
 
-/// Numbers are below MAX_FILE_BYTES.
+/// Numbers are below `MAX_FILE_BYTES`.
 fn number(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

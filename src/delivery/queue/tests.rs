@@ -7,7 +7,14 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::{call::CallEvent, hit::HitId};
+use crate::{
+    call::CallEvent,
+    delivery::{
+        answer::Answer,
+        status::{Pause, PauseReason},
+    },
+    hit::HitId,
+};
 
 const START: Timestamp = Timestamp(1_800_000_000_000);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -318,7 +325,7 @@ fn a_refused_batch_is_split_depth_first_and_the_good_half_settled_at_once() {
     world.run();
     let mut refuse = refusing(&[2]);
     while world.delivered() == 0 {
-        let answer = refuse(&world.wire[0].clone());
+        let answer = refuse(&Arc::clone(&world.wire[0]));
         world.answer(0, &answer);
     }
     let batches: Vec<Vec<u64>> = world.sent.iter().map(|(_, b)| b.iter().map(|id| id.0).collect()).collect();
@@ -398,6 +405,26 @@ fn refusals_in_different_words_are_no_run() {
 }
 
 #[test]
+fn words_are_alike_when_they_differ_only_in_numbers_and_ids() {
+    let print = |event: &str, words: &str| {
+        let mut world = World::holding(1);
+        let mut call = world.lease(1, 1_000).remove(0);
+        call.event.id = event.into();
+        refusals::Fingerprint::of(&http(400, words), &call)
+    };
+    for (one, other) in [
+        (("e1", "events[3].amount"), ("e2", "events[977].amount")),
+        (("order-abc", "order-abc is bad"), ("order-xyz", "order-xyz is bad")),
+        (("e1", "bad (request 9f3c71d2-aa)"), ("e2", "bad (request b071ffe3-cc)")),
+    ] {
+        assert_eq!(print(one.0, one.1), print(other.0, other.1));
+    }
+    let unlike = [("a", "bad amount"), ("a", "bad currency"), ("a", "emails_sha256"), ("a", "phones_sha256")];
+    let prints = unlike.map(|(event, words)| print(event, words));
+    assert!((1..4).all(|n| !prints[..n].contains(&prints[n])));
+}
+
+#[test]
 fn one_event_replayed_in_vain_is_no_run() {
     let mut world = World::holding(1);
     for _ in 0..20 {
@@ -430,17 +457,23 @@ fn with_everything_refused_few_requests_are_made() {
     let mut world = World::holding(5_000);
     world.flow(Duration::ZERO, |_| http(400, "schema"));
     assert_eq!((world.dead(), world.pending()), (0, 5_000));
-    assert!(world.sent.len() < 60, "{}", world.sent.len());
+    let requests = world.sent.len();
+    assert!(requests < 60, "{requests}");
+    world.flow(Duration::from_secs(600), |_| http(400, "schema"));
+    assert_eq!((world.dead(), world.sent.len()), (0, requests + 10), "one a minute from then on");
 }
 
 #[test]
 fn a_refused_account_heals_at_a_new_event_and_the_bad_ones_die_then() {
-    let mut world = World::holding(3);
-    world.flow(Duration::from_secs(600), refusing(&[0, 1, 2]));
-    assert_eq!((world.dead(), world.pause().is_some()), (0, true));
-    world.accept([3]);
-    world.flow(Duration::from_secs(60), refusing(&[0, 1, 2]));
-    assert_eq!((world.dead(), world.delivered(), world.pause()), (3, 1, None));
+    for n in [3, 20] {
+        let bad: Vec<u64> = (0..n).collect();
+        let mut world = World::holding(n);
+        world.flow(Duration::from_secs(1_800), refusing(&bad));
+        assert_eq!((world.dead(), world.pause().is_some()), (0, true));
+        world.accept([n]);
+        world.flow(Duration::from_secs(60), refusing(&bad));
+        assert_eq!((world.dead(), world.delivered(), world.pause()), (bad.len(), 1, None));
+    }
 }
 
 #[test]
@@ -529,6 +562,19 @@ fn a_straggler_neither_opens_the_gate_nor_splits() {
     world.answer(0, &http(400, "bad"));
     assert_eq!((world.delivered(), world.pending(), world.wire.len()), (1_000, 2_000, 0));
     assert_eq!(world.wait_until(), START.plus(Duration::from_secs(60)));
+}
+
+#[test]
+fn what_was_sent_before_an_outage_does_not_bring_it_back() {
+    let mut world = World::holding(4_000);
+    world.run();
+    world.answer(0, &http(503, ""));
+    world.now = world.wait_until();
+    world.run();
+    world.answer(3, &http(200, ""));
+    assert_eq!(world.queue.state(), State::Flowing);
+    world.answer(0, &unreachable());
+    assert_eq!(world.queue.state(), State::Flowing);
 }
 
 #[test]

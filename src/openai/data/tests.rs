@@ -4,12 +4,18 @@ use super::*;
 
 const SHAPES: [Shape; 4] = [Shape::Contents, Shape::CustomerAction, Shape::PlanEnrollment, Shape::Custom];
 
-/// The data as it is sent, and the notes; or the error.
+/// The data, and the notes; or the error.
 fn built(shape: Shape, event: &Value, options: &DataOptions<'_>) -> Result<(Value, Vec<String>), String> {
+    let (data, notes) = written(shape, event, options)?;
+    Ok((serde_json::from_str(&data).unwrap(), notes))
+}
+
+/// The same with the data as text, which shows the order of its keys.
+fn written(shape: Shape, event: &Value, options: &DataOptions<'_>) -> Result<(String, Vec<String>), String> {
     let mut notes = Notes::new();
     let data =
         Data::build(shape, event.as_object().unwrap(), options, &mut notes).map_err(|error| error.to_string())?;
-    Ok((serde_json::to_value(data).unwrap(), notes.iter().map(ToString::to_string).collect()))
+    Ok((serde_json::to_string(&data).unwrap(), notes.iter().map(ToString::to_string).collect()))
 }
 
 fn from_event(shape: Shape, event: &Value) -> (Value, Vec<String>) {
@@ -25,9 +31,9 @@ fn a_purchase() {
             {"item_id": "SKU-2", "item_name": "Cup", "price": 10, "currency": "USD"},
         ],
     });
-    let (data, notes) = from_event(Shape::Contents, &event);
+    let (data, notes) = written(Shape::Contents, &event, &DataOptions::default()).unwrap();
     assert_eq!(
-        data.to_string(),
+        data,
         concat!(
             r#"{"type":"contents","amount":13998,"currency":"EUR","contents":["#,
             r#"{"id":"SKU-1","name":"Kettle","quantity":2,"amount":5999},"#,

@@ -27,10 +27,10 @@ const DROP_AT_ONCE: usize = 1_000;
 const VACUUM_EVERY: Duration = Duration::from_secs(1);
 
 /// Free pages that are kept for the calls to come, while there is room on the disk: 64 MiB.
-const KEEP_PAGES: i64 = 16_384;
+const KEEP_PAGES: i64 = 8_192;
 
 /// Pages given back between two groups: some milliseconds.
-const VACUUM_PAGES: i64 = 1_000;
+const VACUUM_PAGES: i64 = 500;
 
 pub(super) struct Chores {
     clock: Clock,

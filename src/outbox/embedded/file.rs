@@ -26,6 +26,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// Page cache of the writer, in KiB: room for the pages of the calls that are written and soon deleted again.
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
 
+/// Bytes of a page. Twice SQLite's usual size: six calls of a kilobyte fit instead of three, so a group takes a third
+/// fewer system calls, while no more bytes are written.
+pub(super) const PAGE_BYTES: usize = 8 * 1024;
+
 /// The file's place in the data folder.
 pub(super) fn path(dir: &Path) -> PathBuf {
     dir.join(NAME)
@@ -42,7 +46,8 @@ pub(super) fn open_writer(path: &Path, max_bytes: u64) -> anyhow::Result<Connect
     conn.busy_timeout(PATIENCE)?;
     let version = identify(&conn)?;
     if version == 0 {
-        // Only before the first table: lets the file shrink again after a backlog.
+        // Both only before the first table. The latter lets the file shrink again after a backlog.
+        conn.pragma_update(None, "page_size", i64::try_from(PAGE_BYTES)?)?;
         conn.pragma_update(None, "auto_vacuum", "incremental")?;
     }
     configure_writer(&conn, max_bytes)?;
@@ -109,8 +114,7 @@ fn configure_writer(conn: &Connection, max_bytes: u64) -> anyhow::Result<()> {
     conn.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     // Accounts are looked up before their calls are written; a check for each row would only cost time.
     conn.pragma_update(None, "foreign_keys", false)?;
-    let page: u64 = conn.pragma_query_value(None, "page_size", |row| row.get::<_, i64>(0))?.unsigned_abs();
-    let pages = (max_bytes / page.max(1)).clamp(1, u64::from(u32::MAX - 1));
+    let pages = (max_bytes / PAGE_BYTES as u64).clamp(1, u64::from(u32::MAX - 1));
     conn.pragma_update_and_check(None, "max_page_count", pages.cast_signed(), |_| Ok(()))?;
     Ok(())
 }

@@ -120,11 +120,19 @@ fn state(outbox: &Embedded, account: &Arc<Account>) -> (u64, u64, Option<Timesta
     found.map(|AccountState { pending, dead, oldest, .. }| (*pending, *dead, *oldest)).unwrap()
 }
 
+/// What must happen by itself; the limit only ends a test that has failed.
+async fn soon<T>(event: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), event).await.expect("it never happened")
+}
+
 /// Waits for something that another thread brings about by itself.
 async fn until(mut condition: impl FnMut() -> bool) {
-    while !condition() {
-        tokio::task::yield_now().await;
-    }
+    soon(async {
+        while !condition() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -248,6 +256,22 @@ async fn only_a_lease_can_be_settled_and_only_once() {
 }
 
 #[tokio::test]
+async fn settling_some_calls_of_a_lease_leaves_those_between_them() {
+    let dir = TempDir::new().unwrap();
+    let outbox = open(&dir);
+    let (one, two) = (account("p1"), account("p2"));
+    outbox.accept(record(vec![call(&one, "1"), call(&two, "2"), call(&one, "3"), call(&one, "4")])).await.unwrap();
+    outbox.accept(hit(&one, &["5", "6"])).await.unwrap();
+    let calls = lease(&outbox, &one, 10).await;
+    let some = [4, 0, 1, 2].map(|index: usize| (calls[index].id, Settlement::Delivered));
+    outbox.settle(some.to_vec()).await.unwrap();
+    let dir = killed(&dir);
+    let outbox = open(&dir);
+    assert_eq!(bodies(&lease(&outbox, &one, 10).await), ["5"]);
+    assert_eq!(bodies(&lease(&outbox, &two, 10).await), ["2"]);
+}
+
+#[tokio::test]
 async fn what_does_not_fit_into_memory_keeps_its_order() {
     let dir = TempDir::new().unwrap();
     let outbox = open_with(&dir, Options { read_ahead_bytes: 3_000, ..Options::default() });
@@ -302,26 +326,27 @@ async fn a_wake_up_between_an_empty_lease_and_the_wait_is_not_missed() {
     let outbox = open(&dir);
     let account = account("p1");
     assert!(lease(&outbox, &account, 1).await.is_empty());
+    outbox.accept(record(Vec::new())).await.unwrap();
     assert!(outbox.accounts().is_empty(), "asking for an account does not make it appear");
     let mut waiting = outbox.arrival(&account);
     assert!((&mut waiting).now_or_never().is_none());
 
     outbox.accept(hit(&account, &["1"])).await.unwrap();
-    waiting.await;
-    outbox.new_account().await;
-    outbox.arrival(&account).await;
+    soon(waiting).await;
+    soon(outbox.new_account()).await;
+    soon(outbox.arrival(&account)).await;
     assert!(outbox.arrival(&account).now_or_never().is_none(), "one ring more is enough");
 
     for settlement in [Settlement::PutBack, Settlement::Retry { at: NOW }] {
         let calls = lease(&outbox, &account, 1).await;
         settle(&outbox, &calls, settlement).await;
-        outbox.arrival(&account).await;
+        soon(outbox.arrival(&account)).await;
     }
     let calls = lease(&outbox, &account, 1).await;
     settle(&outbox, &calls, Settlement::Dead(death())).await;
     assert!(outbox.arrival(&account).now_or_never().is_none());
     outbox.replay(&ids(&calls)).await.unwrap();
-    outbox.arrival(&account).await;
+    soon(outbox.arrival(&account)).await;
 }
 
 #[tokio::test]
@@ -330,13 +355,13 @@ async fn every_account_that_appears_is_announced() {
     let outbox = open(&dir);
     let announced = outbox.new_account();
     outbox.accept(hit(&account("p1"), &["1"])).await.unwrap();
-    announced.await;
-    outbox.new_account().await;
+    soon(announced).await;
+    soon(outbox.new_account()).await;
     outbox.accept(hit(&account("p1"), &["2"])).await.unwrap();
     let mut waiting = outbox.new_account();
     assert!((&mut waiting).now_or_never().is_none(), "known by now");
     outbox.accept(hit(&account("p2"), &["1"])).await.unwrap();
-    waiting.await;
+    soon(waiting).await;
     assert_eq!(outbox.accounts().len(), 2);
 }
 
@@ -359,7 +384,7 @@ async fn many_tasks_accept_and_deliver_at_once() {
     while seen.len() < 64 * 20 * 2 {
         let calls = lease(&outbox, &account, 100).await;
         if calls.is_empty() {
-            outbox.arrival(&account).await;
+            soon(outbox.arrival(&account)).await;
         }
         settle(&outbox, &calls, Settlement::Delivered).await;
         seen.extend(calls);
@@ -449,7 +474,17 @@ fn a_file_that_is_not_ours_is_refused_and_left_alone() {
     assert!(Embedded::open(Path::new("/nowhere/at/all"), Options::default()).is_err());
 }
 
-#[cfg(unix)]
+#[test]
+fn the_writer_syncs_every_commit_and_leaves_checkpoints_to_others() {
+    let dir = TempDir::new().unwrap();
+    let conn = super::file::open_writer(&dir.path().join("outbox.db"), u64::MAX).unwrap();
+    let setting = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(setting("synchronous"), 2, "FULL");
+    assert_eq!(setting("wal_autocheckpoint"), 0);
+    assert_eq!(setting("auto_vacuum"), 2, "INCREMENTAL");
+    assert_eq!(setting("page_size"), 8_192);
+}
+
 #[test]
 fn nobody_else_may_read_the_file() {
     use std::os::unix::fs::PermissionsExt as _;

@@ -20,6 +20,7 @@ use super::{
     chores::{Chores, Shrunk, Space},
     commands,
     disk::{Disk, Room},
+    file::PAGE_BYTES,
     group::{self, AccountRows},
     intake::{Accept, Batch, Command, Settle, Wake, closed},
     queue::Queue,
@@ -42,13 +43,13 @@ const RECHECK: Duration = Duration::from_millis(250);
 const PROBE_BYTES: i32 = 256 * 1024;
 
 /// Pages in the write-ahead log since the last checkpoint that are worth the next.
-const CHECKPOINT_PAGES: usize = 2_000;
+const CHECKPOINT_PAGES: usize = (8 << 20) / PAGE_BYTES;
 
-/// Pages at which the writer itself empties the log: 64 MiB.
-const TRUNCATE_PAGES: usize = 16_000;
+/// Pages at which the writer itself empties the log.
+const TRUNCATE_PAGES: usize = (64 << 20) / PAGE_BYTES;
 
 /// How many more pages it waits when a reader has kept it from doing so.
-const TRUNCATE_AGAIN_PAGES: usize = 4_000;
+const TRUNCATE_AGAIN_PAGES: usize = (16 << 20) / PAGE_BYTES;
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
@@ -226,12 +227,9 @@ impl Writer {
                 self.finish_settles();
             }
             Err(error) => {
+                // The settlements stay: the next probe begins with them.
                 let error = self.fail(&error);
                 self.refuse(accepts, &error);
-                // It may be the hits alone that found no room. If not, the next probe tries again.
-                if let Err(error) = self.write_settles() {
-                    tracing::warn!(%error, "settlements wait until the outbox can be written");
-                }
             }
         }
     }

@@ -82,7 +82,7 @@ async fn settlements_outlast_a_store_that_cannot_be_written() {
     assert_eq!(state(&outbox, &account).0, 2);
 
     person.execute_batch("DROP TRIGGER stuck").unwrap();
-    settling.await.unwrap();
+    soon(settling).await.unwrap();
     until(|| outbox.writable().is_ok()).await;
     assert_eq!(count(&dir, "SELECT count(*) FROM calls"), 1);
     assert_eq!(bodies(&lease(&outbox, &account, 10).await), ["2"]);

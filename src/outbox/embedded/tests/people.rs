@@ -144,6 +144,27 @@ async fn a_replayed_call_is_due_at_once_with_all_its_attempts_before_it() {
 }
 
 #[tokio::test]
+async fn replayed_calls_that_lie_among_unread_ones_come_once_and_in_order() {
+    let dir = TempDir::new().unwrap();
+    let account = account("p1");
+    let outbox = open(&dir);
+    outbox.accept(hit(&account, &["1", "2", "3", "4", "5"])).await.unwrap();
+    let calls = lease(&outbox, &account, 10).await;
+    for dead in [0, 2, 4] {
+        settle(&outbox, &calls[dead..=dead], Settlement::Dead(death())).await;
+    }
+    let dir = killed(&dir);
+    let outbox = open(&dir);
+    assert_eq!(outbox.replay(&ids(&calls)).await.unwrap(), 3);
+    assert_eq!(state(&outbox, &account), (5, 0, Some(NOW)));
+    assert_eq!(bodies(&lease(&outbox, &account, 10).await), ["1", "2", "3", "4", "5"]);
+    settle(&outbox, &calls, Settlement::Delivered).await;
+    assert!(lease(&outbox, &account, 10).await.is_empty());
+    assert_eq!(state(&outbox, &account), (0, 0, None));
+    assert_eq!(outbox.shared.queues().resident(), 0);
+}
+
+#[tokio::test]
 async fn discarding_takes_calls_from_everywhere_but_a_lease() {
     let dir = TempDir::new().unwrap();
     let account = account("p1");

@@ -1,0 +1,357 @@
+//! The command line: what each command says and how it exits. 0 is fine, 1 worked and found something wrong, 2 could not
+//! work.
+
+use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, process::Stdio};
+
+use regex::Regex;
+use serde_json::{Value, json};
+use tidegate::standin::{Failure, Lasting};
+
+use crate::harness::{ACCOUNT, Left, PATIENCE, Place, Ran, Shop, environment, program, purchase, run, tidegate};
+
+/// The output with everything replaced that differs from run to run.
+fn tidy(place: &Place, text: &str) -> String {
+    let mut text = text.replace(place.path().to_str().expect("a path in text"), "[place]");
+    for (pattern, stand_in) in [
+        (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "[uuid]"),
+        (r"\bfolder-[0-9a-f]{12}\b", "folder-[digest]"),
+        (r"\b[0-9a-f]{32}\b", "[hit]"),
+        (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[time]"),
+        (r"\b\d{13}\b", "[milliseconds]"),
+        (r"127\.0\.0\.1:\d{4,}", "127.0.0.1:[port]"),
+    ] {
+        text = Regex::new(pattern).expect("a pattern").replace_all(&text, stand_in).into_owned();
+    }
+    text
+}
+
+/// A command's end as one text, for a snapshot.
+fn shown(place: &Place, ran: &Ran) -> String {
+    assert!(!ran.out.contains('\u{1b}') && !ran.err.contains('\u{1b}'), "colours in a pipe: {ran:?}");
+    let code = ran.code.map_or("killed".to_owned(), |code| code.to_string());
+    let mut text = format!("exit {code}\n");
+    for (name, part) in [("stdout", &ran.out), ("stderr", &ran.err)] {
+        if !part.is_empty() {
+            text.push_str(&format!("--- {name}\n{part}"));
+        }
+    }
+    tidy(place, &text)
+}
+
+#[tokio::test]
+async fn every_command_explains_itself() {
+    let place = Place::own_rules();
+    for command in [
+        "",
+        "serve",
+        "check",
+        "test",
+        "trace",
+        "deliveries",
+        "deliveries list",
+        "deliveries show",
+        "deliveries retry",
+        "deliveries discard",
+    ] {
+        let words: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
+        let ran = run(&place, &words, &[], "").await;
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let name = if command.is_empty() { "help".to_owned() } else { format!("help_{}", command.replace(' ', "_")) };
+        insta::assert_snapshot!(name, shown(&place, &ran));
+    }
+}
+
+#[tokio::test]
+async fn wrong_usage_exits_2() {
+    let place = Place::own_rules();
+    for words in [
+        &[][..],
+        &["serv"],
+        &["check", "--format", "xml"],
+        &["check", "--nothing"],
+        &["trace"],
+        &["deliveries"],
+        &["deliveries", "retry"],
+        &["deliveries", "retry", "--all", "7"],
+        &["deliveries", "discard", "x"],
+        &["serve", "--listen", "nowhere"],
+        &["serve", "--rate-limit", "0"],
+        &["serve", "--log", "tidegate=loud"],
+        &["serve", "--openai-url", "ftp://example.com"],
+    ] {
+        let ran = tidegate(&place, words).await;
+        assert_eq!((ran.code, &*ran.out), (Some(2), ""), "{words:?}: {ran:?}");
+        assert_ne!(ran.err, "");
+    }
+}
+
+const BROKEN: &str = "
+triggers:
+  Purchase: { event: purchase }
+tags:
+  Conversion:
+    template: openai_conversoin
+    triggers: Purchas
+    consent: ad_storage
+";
+
+#[tokio::test]
+async fn check_finds_everything_at_once() {
+    let place = Place::own_rules();
+    insta::assert_snapshot!("check_fine", shown(&place, &tidegate(&place, &["check"]).await));
+    // A variable that only the server's environment has is a warning here.
+    let elsewhere = run(&place, &["check"], &[], "").await;
+    insta::assert_snapshot!("check_without_environment", shown(&place, &elsewhere));
+    let strict = run(&place, &["check", "--deny", "warnings"], &[], "").await;
+    assert_eq!((strict.code, &strict.out), (Some(1), &elsewhere.out));
+
+    let place = Place::with_rules(BROKEN);
+    for format in ["text", "json", "github"] {
+        let ran = tidegate(&place, &["check", "--format", format]).await;
+        insta::assert_snapshot!(format!("check_broken_{format}"), shown(&place, &ran));
+        if format == "json" {
+            assert!(ran.json().is_array() || ran.json().is_object());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_is_no_container_exits_2() {
+    let place = Place::empty();
+    fs::remove_dir(place.container().join("rules")).expect("an empty folder");
+    for command in ["check", "test", "serve"] {
+        let ran = tidegate(&place, &[command]).await;
+        assert_eq!((ran.code, &*ran.out), (Some(2), ""));
+        insta::assert_snapshot!("no_container", shown(&place, &ran));
+    }
+}
+
+const HIT: &str = r#"{
+    "event": "purchase",
+    "event_id": "order-7",
+    "page_location": "https://www.example.com/thanks?oppref=gAAAABclick&email=ada%40example.com",
+    "value": "20.50",
+    "currency": "EUR",
+    "user_data": {"email_address": "ada@example.com"},
+    "consent": {"ad_storage": "granted", "ad_user_data": "granted"}
+}"#;
+
+#[tokio::test]
+async fn trace_follows_a_hit_from_a_file_or_a_pipe() {
+    let place = Place::own_rules();
+    let file = place.path().join("hit.json");
+    fs::write(&file, HIT).expect("a file");
+    let flags = ["--host", "t.example.com", "--address", "203.0.113.9", "-H", "User-Agent: Firefox/150"];
+    let from_file = tidegate(&place, &[&["trace", file.to_str().expect("a path")], &flags[..]].concat()).await;
+    insta::assert_snapshot!("trace", shown(&place, &from_file));
+    let from_pipe = run(&place, &[&["trace", "-"], &flags[..]].concat(), &environment(), HIT).await;
+    assert_eq!(shown(&place, &from_pipe), shown(&place, &from_file));
+
+    let words = ["trace", "-", "--format", "json"];
+    let as_json = run(&place, &[&words[..], &flags[..]].concat(), &environment(), HIT).await;
+    assert_eq!(as_json.json()["calls"][0]["event"]["name"], "order_created");
+    insta::assert_snapshot!("trace_json", shown(&place, &as_json));
+    assert!(!place.data().exists(), "a trace leaves nothing behind");
+}
+
+#[tokio::test]
+async fn trace_exits_1_for_a_bad_hit_and_2_where_it_cannot_work() {
+    let place = Place::own_rules();
+    let bad = run(&place, &["trace", "-"], &environment(), r#"{"event": "purchase", "consent": 7}"#).await;
+    insta::assert_snapshot!("trace_bad_hit", shown(&place, &bad));
+    let absent = tidegate(&place, &["trace", "/nonexistent.json"]).await;
+    insta::assert_snapshot!("trace_absent_file", shown(&place, &absent));
+    let header = run(&place, &["trace", "-", "-H", "no colon"], &environment(), HIT).await;
+    assert_eq!(header.code, Some(2), "{header:?}");
+    let broken = run(&Place::with_rules(BROKEN), &["trace", "-"], &environment(), HIT).await;
+    assert_eq!((broken.code, &*broken.out), (Some(2), ""), "{broken:?}");
+}
+
+const CASES: &str = r#"
+defaults:
+  environment: { OPENAI_PIXEL_ID: px-test }
+  consent: { ad_storage: granted }
+cases:
+  a purchase is reported:
+    event: { event: purchase, event_id: a, page_location: "https://www.example.com/", value: 20, currency: EUR }
+    expect: { fired: [OpenAI purchase] }
+  a purchase is free:
+    event: { event: purchase, event_id: b, page_location: "https://www.example.com/", value: 20, currency: EUR }
+    expect: { calls: [{ body: { data: { amount: AMOUNT } } }] }
+"#;
+
+#[tokio::test]
+async fn test_runs_the_cases_of_the_container() {
+    let place = Place::own_rules();
+    insta::assert_snapshot!("test_none", shown(&place, &tidegate(&place, &["test"]).await));
+    place.write("rules/shop.test.yaml", &CASES.replace("AMOUNT", "2000"));
+    insta::assert_snapshot!("test_passed", shown(&place, &tidegate(&place, &["test"]).await));
+    place.write("rules/shop.test.yaml", &CASES.replace("AMOUNT", "0"));
+    for format in ["text", "json", "github"] {
+        let ran = tidegate(&place, &["test", "--format", format]).await;
+        insta::assert_snapshot!(format!("test_failed_{format}"), shown(&place, &ran));
+    }
+    let chosen = tidegate(&place, &["test", "--filter", "reported"]).await;
+    assert_eq!(chosen.code, Some(0), "{chosen:?}");
+}
+
+/// Two dead letters, one pending call.
+async fn shop_with_letters(shop: &Shop) {
+    shop.standin.fail_with(Failure::RefuseEvents { words: "the shop is closed".to_owned() }, Lasting::Requests(2));
+    for id in ["dead-1", "dead-2"] {
+        shop.accept(&purchase(id)).await;
+        dead_letters(shop, if id == "dead-1" { 1 } else { 2 }).await;
+    }
+    shop.standin.fail_with(Failure::Hold, Lasting::UntilCleared);
+    shop.accept(&purchase("pending")).await;
+    shop.standin.wait_until(PATIENCE, |counts| counts.in_flight == 1).await.expect("it is under way");
+}
+
+async fn dead_letters(shop: &Shop, wanted: u64) {
+    let wait = async {
+        loop {
+            let list = shop.tidegate(&["deliveries", "list", "--format", "json"]).await.json();
+            if list["accounts"].as_array().is_some_and(|all| all.iter().any(|account| account["dead"] == wanted)) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.expect("dead letters");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deliveries_are_looked_after_with_and_without_a_server() {
+    let mut shop = Shop::spawn(Place::own_rules(), &[]).await;
+    shop_with_letters(&shop).await;
+    let socket = fs::metadata(shop.place.data().join("control.sock")).expect("a socket");
+    assert_eq!(socket.permissions().mode() & 0o777, 0o600);
+    let folder = fs::metadata(shop.place.data()).expect("a folder");
+    assert_eq!(folder.permissions().mode() & 0o777, 0o700);
+
+    let looks: [(&str, &[&str]); 4] = [
+        ("dead", &["deliveries", "list"]),
+        ("pending", &["deliveries", "list", "--state", "pending"]),
+        ("other", &["deliveries", "list", "--account", "openai:another"]),
+        ("show", &["deliveries", "show", "1"]),
+    ];
+    for (name, words) in looks {
+        let ran = shop.tidegate(words).await;
+        insta::assert_snapshot!(format!("deliveries_{name}_with_server"), shown(&shop.place, &ran));
+    }
+    let unknown = shop.tidegate(&["deliveries", "show", "4711"]).await;
+    insta::assert_snapshot!("deliveries_show_unknown", shown(&shop.place, &unknown));
+
+    shop.crash().await;
+    for (name, words) in looks {
+        let ran = shop.tidegate(words).await;
+        insta::assert_snapshot!(format!("deliveries_{name}_without_server"), shown(&shop.place, &ran));
+    }
+    assert_eq!(shop.tidegate(&["deliveries", "show", "4711"]).await.code, Some(1));
+    let discarded = shop.tidegate(&["deliveries", "discard", "1"]).await;
+    assert_eq!((discarded.code, &*discarded.out), (Some(0), "1 call discarded\n"));
+    let again = shop.tidegate(&["deliveries", "discard", "1"]).await;
+    assert_eq!((again.code, &*again.out), (Some(1), "0 calls discarded\n"));
+    let retried = shop.tidegate(&["deliveries", "retry", "--account", ACCOUNT]).await;
+    assert_eq!((retried.code, &*retried.out), (Some(0), "1 call put back to be delivered\n"));
+
+    shop.standin.clear_failures();
+    shop.start(&[]).await;
+    shop.wait_for(2).await;
+    let mut stored = shop.stored_ids();
+    stored.sort();
+    assert_eq!(stored, ["dead-2", "pending"]);
+    // The request that was held while the server was killed may have been stored as well.
+    let (duplicates, refusals) = (shop.standin.requests().duplicates, shop.standin.requests().refused);
+    assert!(duplicates <= 1);
+    shop.close_leaving(Left { duplicates, refusals, ..Left::default() }).await;
+}
+
+#[tokio::test]
+async fn deliveries_of_a_folder_that_is_not_there_exit_2() {
+    let place = Place::own_rules();
+    let ran = tidegate(&place, &["deliveries", "list"]).await;
+    insta::assert_snapshot!("deliveries_no_data", shown(&place, &ran));
+    assert!(!place.data().exists(), "looking makes no folder");
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_away_is_no_failure() {
+    let place = Place::own_rules();
+    place.write("rules/shop.test.yaml", &CASES.replace("AMOUNT", "2000"));
+    let hit = place.path().join("hit.json");
+    fs::write(&hit, HIT).expect("a file");
+    let hit = hit.to_str().expect("a path");
+    fs::create_dir(place.data()).expect("a data folder");
+    let data = place.data();
+    let data = data.to_str().expect("a path");
+    for words in [
+        &["check"][..],
+        &["check", "--format", "json"],
+        &["test"],
+        &["test", "--format", "json"],
+        &["trace", hit],
+        &["trace", hit, "--format", "json"],
+        &["deliveries", "list", "--data", data],
+        &["deliveries", "list", "--format", "json", "--data", data],
+        &["--help"],
+    ] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = program(&place.container());
+        command.args(words).envs(environment()).stdout(Stdio::from(writer));
+        let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("an end").expect("an end");
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), &*err), (Some(0), ""), "{words:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_cannot_start_says_why_and_exits_2() {
+    let place = Place::own_rules();
+    let settings = place.path().join("settings.yaml");
+    let settings_path = settings.to_str().expect("a path");
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    let fails = async |name: &str, words: &[&str], environment: &[(&str, &str)]| {
+        let data = place.data();
+        let words = [&serve[..], words, &["--data", data.to_str().expect("a path")]].concat();
+        let ran = run(&place, &words, environment, "").await;
+        assert_eq!((ran.code, &*ran.out), (Some(2), ""), "{ran:?}");
+        insta::assert_snapshot!(format!("serve_{name}"), shown(&place, &ran));
+    };
+    fails("settings_absent", &["--settings", settings_path], &environment()).await;
+    fs::write(&settings, "listen: [not an address\n").expect("a file");
+    fails("settings_malformed", &["--settings", settings_path], &environment()).await;
+    fs::write(&settings, "lisen: 127.0.0.1:0\n").expect("a file");
+    fails("settings_unknown_key", &["--settings", settings_path], &environment()).await;
+    fails("environment_absent", &[], &[]).await;
+    fails("bad_binding", &["--bind-secret", "OPENAI_KEY"], &environment()).await;
+
+    fs::remove_dir_all(place.data()).expect("a data folder");
+    fs::write(place.data(), "a file").expect("a file");
+    fails("data_is_a_file", &[], &environment()).await;
+    fs::remove_file(place.data()).expect("the file");
+
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let words = ["serve", "--listen", &address, "--admin", "127.0.0.1:0"];
+    let port = tidegate(&place, &words).await;
+    insta::assert_snapshot!("serve_port_taken", shown(&place, &port));
+
+    let shop = Shop::spawn(place, &[]).await;
+    let second = shop.tidegate(&serve).await;
+    insta::assert_snapshot!("serve_data_locked", shown(&shop.place, &second));
+    assert_eq!((port.code, second.code), (Some(2), Some(2)));
+    shop.accept(&purchase("undisturbed")).await;
+    shop.wait_for(1).await;
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn list_formats_hold_the_same() {
+    let place = Place::own_rules();
+    fs::create_dir(place.data()).expect("a data folder");
+    let list: Value = tidegate(&place, &["deliveries", "list", "--format", "json"]).await.json();
+    assert_eq!(list, json!({"accounts": [], "calls": [], "more": false}));
+    let list = tidegate(&place, &["deliveries", "list"]).await;
+    insta::assert_snapshot!("deliveries_none", shown(&place, &list));
+}
