@@ -207,3 +207,6 @@ pub fn diagnostic(result: &CaseResult) -> Option<Diagnostic> {
     let message = format!("case {:?} failed: {}", result.name, result.differences.join("; "));
     Some(Diagnostic::error("case-failed", message).at(result.place.clone()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,7 +117,7 @@ fn load(name: &str, script: &str) -> Result<Container, Box<Diagnostics>> {
         seats: 1,
     };
     let loaded = load::load(&files, options);
-    loaded.container.ok_or(loaded.diagnostics)
+    loaded.container.ok_or_else(|| Box::new(loaded.diagnostics))
 }
 
 fn process(container: &Container, body: &Value, clock: MonotonicClock) -> Processed {
