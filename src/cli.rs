@@ -86,10 +86,7 @@ pub fn run() -> ExitCode {
     };
     let exit = result.unwrap_or_else(|error| {
         // Whoever reads our output may stop reading: `tidegate … | head` is no failure.
-        if error
-            .chain()
-            .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))
-        {
+        if error.chain().any(is_broken_pipe) {
             return Exit::Fine;
         }
         // Standard error is the last resort; if it is gone, so is whoever could read this.
@@ -97,6 +94,13 @@ pub fn run() -> ExitCode {
         Exit::CouldNot
     });
     ExitCode::from(exit as u8)
+}
+
+fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+    // Its own source leaves the kind out.
+    let json = || cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+    io.or_else(json) == Some(io::ErrorKind::BrokenPipe)
 }
 
 /// Writes findings in the format that was asked for; in colour only on a terminal.

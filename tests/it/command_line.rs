@@ -299,7 +299,8 @@ async fn a_reader_that_goes_away_is_no_failure() {
         drop(reader);
         let mut command = program(&place.container());
         command.args(words).envs(environment()).stdout(Stdio::from(writer));
-        let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("an end").expect("an end");
+        let child = command.spawn().expect("the program starts");
+        let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("an end").expect("an end");
         let err = String::from_utf8_lossy(&output.stderr);
         assert_eq!((output.status.code(), &*err), (Some(0), ""), "{words:?}");
     }

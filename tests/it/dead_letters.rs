@@ -161,7 +161,8 @@ async fn a_pixel_that_is_not_found_pauses_the_account() {
     let not_found =
         Failure::Status { status: StatusCode::NOT_FOUND, retry_after: None, words: "Pixel not found".to_owned() };
     shop.standin.fail_pixel(PIXEL, not_found, Lasting::UntilCleared);
-    pauses_until_mended(&shop, "404: Pixel not found", || shop.standin.clear_failures()).await;
+    pauses_until_mended(&shop, "the address was not found (404: Pixel not found)", || shop.standin.clear_failures())
+        .await;
     shop.close().await;
 }
 
@@ -173,7 +174,7 @@ async fn a_key_that_is_not_accepted_pauses_the_account() {
     fs::write(secrets.join(KEY_NAME), "sk-wrong").expect("a wrong key");
     shop.start(&["--secrets", secrets.to_str().expect("a path in text")]).await;
     let mend = || fs::write(secrets.join(KEY_NAME), KEY).expect("the right key");
-    pauses_until_mended(&shop, "401: Missing scopes", mend).await;
+    pauses_until_mended(&shop, "the key was not accepted (401: Missing scopes", mend).await;
     let refusals = shop.standin.requests().refused;
     assert_ne!(refusals, 0);
     shop.close_leaving(Left { refusals, ..Left::default() }).await;
@@ -190,7 +191,7 @@ async fn a_missing_key_pauses_the_account_and_nothing_is_sent() {
         assert_eq!(shop.standin.requests().attempts, 0, "without a key nothing is sent");
         fs::write(secrets.join(KEY_NAME), KEY).expect("the key");
     };
-    pauses_until_mended(&shop, KEY_NAME, mend).await;
+    pauses_until_mended(&shop, "the key could not be had (", mend).await;
     shop.close().await;
 }
 

@@ -469,6 +469,11 @@ impl Server {
         (status.expect("an exit status"), self.log.lines())
     }
 
+    /// Whether it goes on for a moment in which a program with nothing to do would end.
+    pub async fn stays(&mut self) -> bool {
+        tokio::time::timeout(Duration::from_millis(700), self.child.wait()).await.is_err()
+    }
+
     /// Signals it again and again until it ends; gives its whole log.
     pub async fn signalled_until_ended(mut self, signal: Signal) -> Vec<String> {
         let signalled = async {
@@ -588,7 +593,13 @@ impl Wire {
 
     /// A server that has had enough may have closed already; its answer tells.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        let _ = self.stream.write_all(bytes.as_ref()).await;
+        self.try_send(bytes).await;
+    }
+
+    /// Whether the connection still takes bytes.
+    pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        let sent = tokio::time::timeout(PATIENCE, self.stream.write_all(bytes.as_ref())).await;
+        sent.expect("the server reads, or closes").is_ok()
     }
 
     /// The next answer; `None` if the connection ends before one.

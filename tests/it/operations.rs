@@ -14,6 +14,7 @@ use tower::ServiceExt;
 
 use crate::harness::{
     HOST, KEY, Left, PATIENCE, Place, Server, Shop, Wire, all_granted, environment, purchase, raw_hit, serve,
+    stored_accounts,
 };
 
 async fn text_of(shop: &Shop, address: SocketAddr, path: &str) -> (u16, String) {
@@ -117,16 +118,20 @@ async fn a_stop_finishes_requests_and_deliveries_in_flight() {
     wire.send(&hit[..hit.len() - 10]).await;
 
     let sites = shop.sites();
-    let server = shop.take_server();
+    let mut server = shop.take_server();
     server.signal(Signal::TERM);
     let refused = async { while TcpStream::connect(sites).await.is_ok() {} };
     tokio::time::timeout(PATIENCE, refused).await.expect("no new connections");
     wire.send(&hit[hit.len() - 10..]).await;
     assert_eq!(wire.answer().await.expect("an answer").status, 204);
     assert!(wire.is_closed().await);
+    assert!(server.stays().await, "a delivery is still under way");
     shop.standin.clear_failures();
     let (status, log) = server.ended().await;
     assert_eq!(status.code(), Some(0), "{log:#?}");
+    assert_eq!(shop.stored_ids(), ["delivering"]);
+    let pending: u64 = stored_accounts(&shop.place.data()).iter().map(|account| account.pending).sum();
+    assert_eq!(pending, 1, "what was delivered is settled");
 
     // The hit that arrived last is durable, and due at the next start.
     shop.start(&[]).await;
