@@ -1,6 +1,13 @@
 //! How long a tag takes: the purchase of a typical shop through the whole pipeline, the conversion's script by itself,
 //! and an empty script. `cargo bench --bench script` prints microseconds for each, on one thread.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a benchmark prints, and ends where its input is wrong"
+)]
+
 use std::{collections::BTreeMap, hint::black_box, net::IpAddr, sync::Arc, time::Instant};
 
 use http::{HeaderMap, HeaderValue, Method, header};
