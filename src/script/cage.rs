@@ -3,7 +3,7 @@
 //! There is no file, network, clock, sleep, `eval` or `import`. Operations, wall time, stack and memory are bounded by
 //! the [budget] of a run; call depth, texts, lists and maps by the engine. What the engine can do that neither bounds is
 //! left out: closures over outer variables and currying, which make cycles and values of unmeasured size; the optimiser,
-//! which works out constants when the container loads; and some [natives]. What went wrong is [explained](explain)
+//! which works out constants when the container loads; and some [natives]. What went wrong is [explained](mod@explain)
 //! without quoting a visitor's data.
 
 use rhai::{AST, Dynamic, Engine, EvalAltResult, OptimizationLevel, Position, Scope};
