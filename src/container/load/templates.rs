@@ -123,7 +123,7 @@ fn compile_script(
         Err(error) => {
             let problem = Diagnostic::error("bad-script", &*error.message).of(owner);
             // The compiler names the character where it stopped, not how far the fault reaches.
-            let known = error.message.starts_with("Undefined variable");
+            let known = error.message.starts_with("there is no variable");
             let help = known.then(|| "a script is given params, event, request and consent".to_owned());
             let number = |value: Option<usize>| value.and_then(|value| u32::try_from(value).ok()).unwrap_or(1);
             diagnostics.push(problem.at(Place::new(file, number(error.line), number(error.column), 1)).help(help));
