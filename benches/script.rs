@@ -8,7 +8,13 @@
     reason = "a benchmark prints, and ends where its input is wrong"
 )]
 
-use std::{collections::BTreeMap, hint::black_box, net::IpAddr, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    hint::black_box,
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{HeaderMap, HeaderValue, Method, header};
 use serde_json::json;
@@ -27,7 +33,7 @@ use tidegate::{
     },
     hit::{Hit, HitId},
     pipeline::{self, Surroundings},
-    script::{Counted, Given, Outcome},
+    script::{Counted, Given, HitTime, Outcome},
     time::Timestamp,
     variable::Moment,
 };
@@ -149,13 +155,7 @@ fn main() {
     let consent = ConsentState::resolve(&event.signals, &container.consent_default);
     let given = || {
         let (event, hit) = (Arc::clone(&event), Arc::clone(&hit));
-        Given {
-            event,
-            hit,
-            consent,
-            hit_deadline: monotonic_clock() + std::time::Duration::from_secs(1),
-            clock: monotonic_clock,
-        }
+        Given { event, hit, consent, hit_time: HitTime::new(Duration::from_secs(1)), clock: monotonic_clock }
     };
     let run = |name: &str| {
         let moment = Moment::new(&container, &hit, &event);

@@ -16,7 +16,7 @@ use crate::{
     cookie::SetCookie,
     event::Event,
     hit::Hit,
-    script::{Given, MonotonicClock, Outcome},
+    script::{Given, HitTime, MonotonicClock, Outcome},
     trace::{ClientVerdict, CookieVerdict, EventTrace, Note, TagTrace, TagVerdict, Trace},
     trigger::choice::{Choice, choose},
     variable::Moment,
@@ -75,14 +75,19 @@ pub fn process(container: &Container, client: Client, hit: &Arc<Hit>, surroundin
             return Processed { result: Err(bad), trace };
         }
     };
-    let hit_deadline = (surroundings.clock)() + HIT_TIME;
+    let hit_time = HitTime::new(HIT_TIME);
     let mut decided = Decided { events: events.len(), ..Decided::default() };
     for Read { mut event, notes } in events {
         let consent = ConsentState::resolve(&event.signals, &container.consent_default);
         client::adopt_client_id(&mut event, hit, &consent);
         let event = Arc::new(event);
-        let given =
-            Given { event: Arc::clone(&event), hit: Arc::clone(hit), consent, hit_deadline, clock: surroundings.clock };
+        let given = Given {
+            event: Arc::clone(&event),
+            hit: Arc::clone(hit),
+            consent,
+            hit_time: hit_time.clone(),
+            clock: surroundings.clock,
+        };
         trace.events.push(decide_event(container, &given, notes, &mut decided));
     }
     Processed { result: Ok(decided), trace }

@@ -4,7 +4,7 @@
 //! script may call are in [api] and [openai]. Every worker thread has an engine and a compiled set of its own, made
 //! when the container loads, because threads that share them contend for their reference counts.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use rhai::{AST, Dynamic, Engine, EvalAltResult, Position};
 use serde::Serialize;
@@ -27,7 +27,7 @@ mod parameters;
 mod secret;
 mod value;
 
-pub use cage::{Counted, MonotonicClock, STACK};
+pub use cage::{Counted, HitTime, MonotonicClock, STACK};
 pub use parameters::Parameters;
 
 /// How many calls and cookies one run may ask for.
@@ -41,8 +41,8 @@ pub struct Given {
     pub event: Arc<Event>,
     pub hit: Arc<Hit>,
     pub consent: ConsentState,
-    /// When the hit's time budget ends, by the clock.
-    pub hit_deadline: Duration,
+    /// What is left for the scripts of this hit.
+    pub hit_time: HitTime,
     pub clock: MonotonicClock,
 }
 
@@ -163,7 +163,7 @@ impl Workshop {
         let (Some(script), Some(source)) = (seat.scripts.get(index), self.sources.get(index)) else {
             return Run { outcome: Outcome::Failed(unplaced("", "the template has no script")), notes: Vec::new() };
         };
-        let (result, notes) = cage::run(given.clock, given.hit_deadline, || {
+        let (result, notes) = cage::run(given.clock, &given.hit_time, || {
             let mut scope = api::values(tag.parameters.values(number, moment), given);
             seat.engine.eval_ast_with_scope::<Dynamic>(&mut scope, script)
         });

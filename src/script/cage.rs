@@ -18,7 +18,7 @@ mod natives;
 #[cfg(test)]
 mod tests;
 
-pub use budget::{MonotonicClock, Stop, look, note, run, seat_of_this_thread, stop};
+pub use budget::{HitTime, MonotonicClock, Stop, look, note, run, seat_of_this_thread, stop};
 pub use explain::explain;
 pub use memory::Counted;
 

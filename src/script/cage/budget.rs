@@ -4,9 +4,10 @@
 //! swallow an error. Here a run that was stopped stays stopped.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     fmt,
     panic::{self, AssertUnwindSafe},
+    rc::Rc,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
@@ -20,17 +21,30 @@ use crate::{script::plain, trace::Note};
 pub type MonotonicClock = fn() -> Duration;
 
 const SCRIPT_TIME: Duration = Duration::from_millis(10);
+/// What passes between two looks at the clock counts no more than this. If it is more, the machine had something else to
+/// do: a script that was put aside has not used its time, and must not fail for it.
+const MAX_CHARGE: Duration = Duration::from_millis(1);
+/// How many operations pass between two looks at the clock. A look costs less than an operation, and the slowest of
+/// these take some hundred microseconds.
+const OPERATIONS_PER_LOOK: u64 = 16;
 const MAX_OPERATIONS: u64 = 200_000;
 /// Of the thread's [`STACK`](super::STACK), in bytes: by calls and expressions inside each other. The rest is for natives
 /// that walk through a deep value.
 const MAX_STACK: usize = 512 << 10;
 const MAX_MEMORY: isize = 16 << 20;
-/// Lines that one script may log; the rest is counted and dropped.
+/// Lines that one script may log; the rest is dropped.
 const MAX_NOTES: usize = 50;
 const MAX_NOTE_CHARACTERS: usize = 500;
-/// How many operations pass between two looks at the clock; a power of two. A look costs about as much as an operation,
-/// and the slowest of them take some hundred microseconds.
-const OPERATIONS_PER_LOOK: u64 = 32;
+
+/// The time that the scripts of one hit may take together, and what is left of it.
+#[derive(Clone, Debug)]
+pub struct HitTime(Rc<Cell<Duration>>);
+
+impl HitTime {
+    pub fn new(time: Duration) -> Self {
+        Self(Rc::new(Cell::new(time)))
+    }
+}
 
 /// Why a run was stopped. No script can catch it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +76,10 @@ impl fmt::Display for Stop {
 
 struct Budget {
     clock: MonotonicClock,
-    deadline: Duration,
-    /// What passing the deadline means.
+    /// When the clock was last looked at.
+    looked: Duration,
+    time_left: Duration,
+    /// What having no time left means.
     late: Stop,
     operations: u64,
     /// Where the stack stood when the run began.
@@ -91,23 +107,31 @@ pub fn seat_of_this_thread() -> usize {
 /// [`EvalAltResult::ErrorTerminated`] that holds a [`Stop`].
 pub fn run<T>(
     clock: MonotonicClock,
-    hit_deadline: Duration,
+    HitTime(hit_time): &HitTime,
     script: impl FnOnce() -> Fallible<T>,
 ) -> (Fallible<T>, Vec<Note>) {
-    let now = clock();
-    if now >= hit_deadline {
+    let given = SCRIPT_TIME.min(hit_time.get());
+    if given.is_zero() {
         return (Err(terminated(Stop::HitTime, Position::NONE)), Vec::new());
     }
-    let own_deadline = now + SCRIPT_TIME;
-    let (deadline, late) =
-        if own_deadline < hit_deadline { (own_deadline, Stop::ScriptTime) } else { (hit_deadline, Stop::HitTime) };
-    let (stack, memory) = (stack_position(), memory::held());
-    BUDGET.set(Some(Budget { clock, deadline, late, operations: 0, stack, memory, stopped: None, notes: Vec::new() }));
+    BUDGET.set(Some(Budget {
+        clock,
+        looked: clock(),
+        time_left: given,
+        late: if given < SCRIPT_TIME { Stop::HitTime } else { Stop::ScriptTime },
+        operations: 0,
+        stack: stack_position(),
+        memory: memory::held(),
+        stopped: None,
+        notes: Vec::new(),
+    }));
     // Whatever a fault in the engine leaves half done is dropped with the run.
     let result = panic::catch_unwind(AssertUnwindSafe(script));
     let budget = BUDGET.take();
     let result = result.unwrap_or_else(|_| Err(terminated(Stop::Panic, Position::NONE)));
-    let Some(budget) = budget else { return (result, Vec::new()) };
+    let Some(mut budget) = budget else { return (result, Vec::new()) };
+    budget.charge();
+    hit_time.set(hit_time.get().saturating_sub(given.saturating_sub(budget.time_left)));
     let result = match budget.stopped {
         None => result,
         Some((stop, position)) => {
@@ -172,9 +196,16 @@ impl Budget {
     }
 
     fn look(&mut self) {
-        if (self.clock)() > self.deadline {
+        self.charge();
+        if self.time_left.is_zero() {
             self.stop(self.late);
         }
+    }
+
+    fn charge(&mut self) {
+        let now = (self.clock)();
+        self.time_left = self.time_left.saturating_sub(now.saturating_sub(self.looked).min(MAX_CHARGE));
+        self.looked = now;
     }
 
     fn stop(&mut self, stop: Stop) {

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, time::Duration};
 use rhai::{Dynamic, EvalAltResult};
 
 use super::{super::Stop, on_a_thread, stopped};
-use crate::script::cage;
+use crate::script::cage::{self, HitTime};
 
 /// `name(type, type)` of every native, without what it returns.
 fn signatures() -> BTreeSet<(String, Vec<String>)> {
@@ -85,7 +85,8 @@ fn no_native_panics_or_outlives_its_budget() {
             for call in calls(&name, &kinds) {
                 let script =
                     format!("let long = \"aB \\u{{DF}}\"; while long.len() < 4000 {{ long += long; }}\n{call}");
-                let (result, _) = cage::run(stopped, Duration::from_secs(1), || engine.eval::<Dynamic>(&script));
+                let (result, _) =
+                    cage::run(stopped, &HitTime::new(Duration::from_secs(1)), || engine.eval::<Dynamic>(&script));
                 if let Err(error) = result
                     && let EvalAltResult::ErrorTerminated(stop, _) = *error
                 {
