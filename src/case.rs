@@ -1,5 +1,6 @@
 //! Test cases: an event in, and what should come of it. Takes a `*.test.yaml` and a container's files; runs every case
-//! through the same pipeline as production, with a fixed clock, and gives what differed. Nothing is sent.
+//! through the same pipeline as production, with fixed clocks, and gives what differed. Nothing is sent. A case ends the
+//! same on a slow machine: scripts are held to their count of operations there, and not to their time.
 
 use std::{
     collections::BTreeMap,
@@ -8,6 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -42,8 +44,6 @@ pub struct Setting<'a> {
     /// The container's files, `rules/` and `tags/`.
     pub files: &'a Sources,
     pub library: &'a Sources,
-    /// Measures scripts against their time limits.
-    pub clock: MonotonicClock,
 }
 
 /// One case and how it ended.
@@ -73,7 +73,7 @@ pub fn run_file(
         let Some(container) = containers.get(&environment, diagnostics) else { return results };
         let differences = match hit_of(&rules.defaults, case) {
             Ok(hit) => {
-                let processed = process(container, hit, setting.clock);
+                let processed = process(container, hit);
                 expect::differences(&case.expect, &processed, container)
             }
             Err(fault) => vec![fault],
@@ -141,10 +141,11 @@ impl Containers<'_> {
     }
 }
 
-fn process(container: &Container, hit: Hit, clock: MonotonicClock) -> Processed {
+fn process(container: &Container, hit: Hit) -> Processed {
+    let stopped: MonotonicClock = || Duration::ZERO;
     let made = AtomicU64::new(0);
     let new_id = || Uuid::from_u128(u128::from(made.fetch_add(1, Ordering::Relaxed) + 1));
-    pipeline::process(container, Client::DataLayer, &Arc::new(hit), Surroundings { clock, new_id: &new_id })
+    pipeline::process(container, Client::DataLayer, &Arc::new(hit), Surroundings { clock: stopped, new_id: &new_id })
 }
 
 /// The hit that a case describes; a sentence about what cannot be in a hit otherwise.

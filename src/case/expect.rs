@@ -59,6 +59,10 @@ fn decided_differences(expect: &Expect, decided: &Decided, processed: &Processed
         not_fired(tag, words, &tags, lines);
     }
     if let Some(expected) = &expect.calls {
+        if expected.len() != decided.calls.len() {
+            let failed = tags.iter().filter(|tag| matches!(tag.verdict, TagVerdict::Failed { .. }));
+            lines.extend(failed.map(|tag| format!("{:?} {}", tag.tag, tag.verdict)));
+        }
         calls(expected, &decided.calls, lines);
     }
     if let Some(expected) = &expect.cookies

@@ -1,13 +1,11 @@
 //! What a failing case says. That cases can pass, `tests/cases` shows.
 
-use std::time::Duration;
-
 use super::*;
 use crate::container::folder;
 
 fn run(text: &str, filter: &str) -> (Vec<CaseResult>, Diagnostics) {
     let (files, library) = (Sources::new(), folder::library());
-    let setting = Setting { files: &files, library: &library, clock: || Duration::ZERO };
+    let setting = Setting { files: &files, library: &library };
     let mut diagnostics = Diagnostics::default();
     let results = run_file(&"a.test.yaml".into(), text.as_bytes(), setting, filter, &mut diagnostics);
     (results, diagnostics)

@@ -10,7 +10,6 @@ use serde_json::json;
 
 use super::{Context, Exit, Format, report};
 use crate::{
-    app::monotonic_clock,
     case::{self, CaseResult, Setting},
     container::{
         diagnostic::{Diagnostics, Sources},
@@ -30,7 +29,7 @@ impl Test {
     pub(super) fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let files = folder::read(&context.folder)?;
         let library = folder::library();
-        let setting = Setting { files: &files, library: &library, clock: monotonic_clock };
+        let setting = Setting { files: &files, library: &library };
         let mut diagnostics = Diagnostics::default();
         let mut results = Vec::new();
         for (path, bytes) in files.iter().filter(|(path, _)| load::is_test_file(path)) {

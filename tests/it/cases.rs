@@ -4,7 +4,6 @@
 use std::{fs, path::Path, sync::Arc};
 
 use tidegate::{
-    app::monotonic_clock,
     case::{self, Setting},
     container::{
         diagnostic::{self, Colour, Diagnostics, Sources},
@@ -15,7 +14,7 @@ use tidegate::{
 /// Runs files of cases and panics with everything that differed.
 fn run<'f>(files: &Sources, cases: impl Iterator<Item = (&'f Arc<str>, &'f Vec<u8>)>) -> usize {
     let library = folder::library();
-    let setting = Setting { files, library: &library, clock: monotonic_clock };
+    let setting = Setting { files, library: &library };
     let (mut passed, mut failures) = (0, String::new());
     for (path, bytes) in cases {
         let mut diagnostics = Diagnostics::default();
