@@ -1,5 +1,5 @@
 //! How long a tag takes: the purchase of a typical shop through the whole pipeline, the conversion's script by itself,
-//! and an empty script. `cargo bench --bench script` prints microseconds for each, on one thread.
+//! an empty script, and telling copies of its call from new ones. `cargo bench --bench script` prints microseconds for each, on one thread.
 
 #![expect(
     clippy::expect_used,
@@ -10,6 +10,7 @@
 
 use std::{
     collections::BTreeMap,
+    hash::RandomState,
     hint::black_box,
     net::IpAddr,
     sync::Arc,
@@ -20,6 +21,7 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use serde_json::json;
 use tidegate::{
     app::monotonic_clock,
+    call::{Call, CallEvent},
     client::Client,
     consent::{
         ConsentState,
@@ -31,6 +33,8 @@ use tidegate::{
         folder,
         load::{self, LoadOptions},
     },
+    deduplication::{RecentCalls, Sieve, WINDOW},
+    event::IdOrigin,
     hit::{Hit, HitId},
     pipeline::{self, Surroundings},
     script::{Counted, Given, HitTime, Outcome},
@@ -143,12 +147,37 @@ fn permitted<'c>(container: &'c Container, name: &str, consent: &ConsentState) -
     }
 }
 
+/// One new call after the other, as many as ten minutes of a busy site bring; then copies of the last.
+fn deduplicate(call: &Call) {
+    let recent = RecentCalls::new(32 << 20, [RandomState::new(), RandomState::new()]);
+    // What a body costs, it costs elsewhere.
+    let call = Call { body: "".into(), ..call.clone() };
+    let (mut now, mut nth) = (Timestamp(1_795_000_000_000), 0_u32);
+    let mut sift = |id: Arc<str>| {
+        now = now.plus(WINDOW / ROUNDS);
+        let call = Call { event: CallEvent { id, ..call.event.clone() }, ..call.clone() };
+        let (mut sieve, mut new) = (Sieve::new(Some(&recent), now), Vec::new());
+        let suppressed = sieve.sift(vec![call], IdOrigin::Site, &mut new);
+        recent.remember(&sieve.into_keys(), now);
+        black_box((suppressed, new));
+    };
+    time("a new call, told and remembered", || {
+        nth += 1;
+        let id = [0, 7, 14, 21, 28].map(|shift| u8::try_from(nth >> shift & 127).unwrap_or(0));
+        sift(Arc::from(std::str::from_utf8(&id).expect("ASCII")));
+    });
+    let id: Arc<str> = "T-90210".into();
+    time("a copy, suppressed", || sift(Arc::clone(&id)));
+}
+
 fn main() {
     let container = container();
     let hit = Arc::new(purchase());
-    let surroundings = Surroundings { clock: monotonic_clock, new_id: &|| Uuid::nil() };
+    let surroundings = Surroundings { clock: monotonic_clock, new_id: &|| Uuid::nil(), recent: None };
     let processed = pipeline::process(&container, Client::DataLayer, &hit, surroundings);
-    println!("{}", processed.result.expect("a good hit").calls.first().expect("one call").body);
+    let mut decided = processed.result.expect("a good hit");
+    let call = decided.calls.remove(0);
+    println!("{}", call.body);
 
     let mut events = Client::DataLayer.read(&hit, &|| Uuid::nil()).expect("a good hit");
     let event = Arc::new(events.remove(0).event);
@@ -168,4 +197,5 @@ fn main() {
     });
     time("the conversion's script", || run("Conversion"));
     time("an empty script", || run("Empty"));
+    deduplicate(&call);
 }

@@ -55,6 +55,13 @@ impl Account {
             Self::OpenAi { .. } => "openai",
         }
     }
+
+    /// Whether the destination is asked to look at calls and to keep nothing of them.
+    pub fn is_validate_only(&self) -> bool {
+        match self {
+            Self::OpenAi { validate_only, .. } => *validate_only,
+        }
+    }
 }
 
 /// `openai:PIXEL`, with the account's peculiarities in brackets; holds no secret.

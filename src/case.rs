@@ -145,7 +145,12 @@ fn process(container: &Container, hit: Hit) -> Processed {
     let stopped: MonotonicClock = || Duration::ZERO;
     let made = AtomicU64::new(0);
     let new_id = || Uuid::from_u128(u128::from(made.fetch_add(1, Ordering::Relaxed) + 1));
-    pipeline::process(container, Client::DataLayer, &Arc::new(hit), Surroundings { clock: stopped, new_id: &new_id })
+    pipeline::process(
+        container,
+        Client::DataLayer,
+        &Arc::new(hit),
+        Surroundings { clock: stopped, new_id: &new_id, recent: None },
+    )
 }
 
 /// The hit that a case describes; a sentence about what cannot be in a hit otherwise.

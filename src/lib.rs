@@ -10,7 +10,8 @@
 //! 5. [`trigger`]s choose tags by the event and its [`variable`]s: each is now a firing.
 //! 6. The [gate](consent::gate) turns a firing into a permission to run, or holds or blocks it.
 //! 7. A permitted tag's [`script`] runs in its cage, with helpers such as [`openai`], and returns [`call`]s and
-//!    [`cookie`]s. Everything decided so far stands in the [`trace`].
+//!    [`cookie`]s; calls that were accepted just before are suppressed by [`deduplication`]. Everything decided so far
+//!    stands in the [`trace`].
 //! 8. The [`outbox`] makes the calls durable; only then is the hit answered.
 //! 9. [`delivery`] takes them to their destination: batches, retries, pauses, dead letters.
 //!
@@ -24,6 +25,7 @@ pub mod client;
 pub mod consent;
 pub mod container;
 pub mod cookie;
+pub mod deduplication;
 pub mod event;
 pub mod hit;
 pub mod openai;

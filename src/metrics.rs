@@ -26,7 +26,7 @@ use crate::{
         status::{State, Status},
     },
     outbox::{AccountState, Outbox},
-    trace::{TagVerdict, Trace},
+    trace::{SuppressedCall, TagVerdict, Trace},
 };
 
 /// Every metric of the process.
@@ -36,6 +36,7 @@ pub struct Metrics {
     hit_seconds: Histogram,
     events: Counter,
     tags: Family<TagLabels, Counter>,
+    suppressed: Family<DestinationLabels, Counter>,
     container: Family<ContainerLabels, Gauge>,
     reload_failures: Counter,
 }
@@ -50,6 +51,11 @@ struct HitLabels {
 struct TagLabels {
     tag: Arc<str>,
     outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct DestinationLabels {
+    destination: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -68,6 +74,7 @@ impl Default for Metrics {
             hit_seconds: Histogram::new(HIT_BUCKETS),
             events: Counter::default(),
             tags: Family::default(),
+            suppressed: Family::default(),
             container: Family::default(),
             reload_failures: Counter::default(),
             registry: Mutex::default(),
@@ -80,6 +87,11 @@ impl Default for Metrics {
         registry.register("hit_seconds", "From a hit's head to its answer", metrics.hit_seconds.clone());
         registry.register("events", "Events that hits brought", metrics.events.clone());
         registry.register("tags", "What became of tags that a trigger looked at", metrics.tags.clone());
+        registry.register(
+            "calls_suppressed",
+            "Calls that were accepted just before, and not again",
+            metrics.suppressed.clone(),
+        );
         registry.register("container", "The version of the container that is live: 1", metrics.container.clone());
         registry.register(
             "reload_failures",
@@ -112,7 +124,12 @@ impl Metrics {
                 TagVerdict::Blocked { .. } => "blocked",
                 TagVerdict::Skipped { .. } => "skipped",
                 TagVerdict::Failed { .. } => "failed",
-                TagVerdict::Ran { .. } => "ran",
+                TagVerdict::Ran { suppressed, .. } => {
+                    for SuppressedCall { destination, .. } in suppressed {
+                        self.suppressed.get_or_create(&DestinationLabels { destination }).inc();
+                    }
+                    "ran"
+                }
             };
             self.tags.get_or_create(&TagLabels { tag: Arc::clone(&tag.tag), outcome }).inc();
         }

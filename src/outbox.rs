@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     call::{Account, Call, CallEvent},
+    deduplication::PastCall,
     hit::HitId,
     time::Timestamp,
 };
@@ -61,6 +62,14 @@ pub trait Outbox: Send + Sync + 'static {
     /// Puts dead letters back to be delivered for real, at once; ids that are not dead letters, or whose body has been
     /// dropped for age, are left as they are. Returns how many were put back.
     fn replay<'a>(&'a self, ids: &'a [CallId]) -> BoxFuture<'a, Result<usize, StoreError>>;
+
+    /// Shows every call that was accepted since then and that the store still has, pending or dead, in the order in
+    /// which they were accepted. For the start: it may take long.
+    fn accepted_since(
+        &self,
+        since: Timestamp,
+        see: Box<dyn FnMut(PastCall) + Send>,
+    ) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Forgets calls for good, dead or pending (unless leased). Returns how many.
     fn discard<'a>(&'a self, ids: &'a [CallId]) -> BoxFuture<'a, Result<usize, StoreError>>;

@@ -1,7 +1,7 @@
 //! The corridor: one function that calls each stage in turn. `serve`, `test`, `trace` and previews all come through
 //! here; only the clock and the outbox differ.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
@@ -14,6 +14,7 @@ use crate::{
     },
     container::{Container, Tag},
     cookie::SetCookie,
+    deduplication::{CallKey, RecentCalls, Sieve},
     event::Event,
     hit::Hit,
     script::{Given, HitTime, MonotonicClock, Outcome},
@@ -31,6 +32,8 @@ pub struct Surroundings<'a> {
     pub clock: MonotonicClock,
     /// Makes ids for events that bring none.
     pub new_id: &'a dyn Fn() -> Uuid,
+    /// Calls that need not be made again; `None` where none is made in earnest: there nothing is suppressed.
+    pub recent: Option<&'a RecentCalls>,
 }
 
 /// What came of a hit. Nothing has been done yet.
@@ -46,6 +49,8 @@ pub struct Decided {
     /// How many events the hit held.
     pub events: usize,
     pub calls: Vec<Call>,
+    /// Of these calls: what to remember once they are durable, so that copies of them are suppressed.
+    pub keys: BTreeSet<CallKey>,
     /// `Set-Cookie` headers, in the order in which tags asked for them.
     pub cookies: Vec<String>,
     pub held: Vec<Held>,
@@ -58,7 +63,7 @@ pub struct Held {
     pub needs: ConsentTypes,
 }
 
-/// One hit through every stage: client, consent, triggers, gate, scripts.
+/// One hit through every stage: client, consent, triggers, gate, scripts, deduplication.
 pub fn process(container: &Container, client: Client, hit: &Arc<Hit>, surroundings: Surroundings<'_>) -> Processed {
     let mut trace = Trace {
         hit: hit.id,
@@ -77,6 +82,7 @@ pub fn process(container: &Container, client: Client, hit: &Arc<Hit>, surroundin
     };
     let hit_time = HitTime::new(HIT_TIME);
     let mut decided = Decided { events: events.len(), ..Decided::default() };
+    let mut sieve = Sieve::new(surroundings.recent, hit.received);
     for Read { mut event, notes } in events {
         let consent = ConsentState::resolve(&event.signals, &container.consent_default);
         client::adopt_client_id(&mut event, hit, &consent);
@@ -88,12 +94,19 @@ pub fn process(container: &Container, client: Client, hit: &Arc<Hit>, surroundin
             hit_time: hit_time.clone(),
             clock: surroundings.clock,
         };
-        trace.events.push(decide_event(container, &given, notes, &mut decided));
+        trace.events.push(decide_event(container, &given, notes, &mut decided, &mut sieve));
     }
+    decided.keys = sieve.into_keys();
     Processed { result: Ok(decided), trace }
 }
 
-fn decide_event(container: &Container, given: &Given, notes: Vec<Note>, decided: &mut Decided) -> EventTrace {
+fn decide_event(
+    container: &Container,
+    given: &Given,
+    notes: Vec<Note>,
+    decided: &mut Decided,
+    sieve: &mut Sieve<'_>,
+) -> EventTrace {
     let event: &Event = &given.event;
     let moment = Moment::new(container, &given.hit, event);
     let mut held = ConsentTypes::NONE;
@@ -111,7 +124,7 @@ fn decide_event(container: &Container, given: &Given, notes: Vec<Note>, decided:
             }
             Gated::Permitted(permitted) => {
                 let run = container.scripts.run(&permitted, &moment, given);
-                (record(run.outcome, given, decided), run.notes)
+                (record(run.outcome, given, decided, sieve), run.notes)
             }
         };
         tags.push(TagTrace { tag: Arc::clone(&tag.name), verdict, notes });
@@ -131,16 +144,17 @@ fn decide_event(container: &Container, given: &Given, notes: Vec<Note>, decided:
     }
 }
 
-/// Takes what a script asked for; a cookie that may not be written is refused here, with its reason.
-fn record(outcome: Outcome, given: &Given, decided: &mut Decided) -> TagVerdict {
+/// Takes what a script asked for: calls that are not copies, and cookies that may be written. Each other one gets its
+/// reason.
+fn record(outcome: Outcome, given: &Given, decided: &mut Decided, sieve: &mut Sieve<'_>) -> TagVerdict {
     match outcome {
         Outcome::Skipped { reason } => TagVerdict::Skipped { reason },
         Outcome::Failed(error) => TagVerdict::Failed { error },
         Outcome::Asked(asked) => {
             let calls = asked.calls.len();
-            decided.calls.extend(asked.calls);
+            let suppressed = sieve.sift(asked.calls, given.event.id.origin, &mut decided.calls);
             let cookies = asked.cookies.iter().map(|cookie| set_cookie(cookie, given, decided)).collect();
-            TagVerdict::Ran { calls, cookies }
+            TagVerdict::Ran { calls, suppressed, cookies }
         }
     }
 }

@@ -74,7 +74,7 @@ impl Service {
         let delivery = Arc::new(Delivery::start(Arc::clone(&outbox), destinations, surroundings));
         let metrics = Metrics::default();
         metrics.watch_deliveries(Arc::clone(&outbox), Arc::clone(&delivery));
-        let app = Arc::new(App::new(container, Arc::clone(&outbox), metrics));
+        let app = Arc::new(App::open(container, Arc::clone(&outbox), metrics).await?);
 
         let (stop, stopping) = watch::channel(false);
         let desk = Desk::new(outbox, Some(Arc::clone(&delivery)));

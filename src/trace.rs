@@ -3,9 +3,9 @@
 //! Redaction happens here and nowhere else, by type: a value that was found enters a trace only as [`Found`], which
 //! keeps nothing of a personal one.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::{
@@ -106,8 +106,45 @@ pub enum TagVerdict {
     /// It ran, and asked for these.
     Ran {
         calls: usize,
+        /// Those of its calls that are copies, and were not accepted again.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        suppressed: Vec<SuppressedCall>,
         cookies: Vec<CookieVerdict>,
     },
+}
+
+/// A call that was asked for and is a copy of another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SuppressedCall {
+    pub destination: &'static str,
+    #[serde(flatten)]
+    pub original: Original,
+}
+
+/// What a suppressed call is a copy of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "copy_of", rename_all = "snake_case")]
+pub enum Original {
+    /// A call that was accepted earlier.
+    Accepted {
+        #[serde(rename = "seconds_ago", serialize_with = "seconds")]
+        ago: Duration,
+    },
+    /// A call for an earlier event of the same hit.
+    SameHit,
+}
+
+fn seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(span.as_secs())
+}
+
+impl fmt::Display for Original {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted { ago } => write!(f, "the same call was accepted {} s ago", ago.as_secs()),
+            Self::SameHit => f.write_str("an earlier event of this hit made the same call"),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -265,11 +302,17 @@ impl fmt::Display for TagVerdict {
             }
             Self::Skipped { reason } => write!(f, "skipped: {reason}"),
             Self::Failed { error } => write!(f, "failed: {error}"),
-            Self::Ran { calls, cookies } => {
+            Self::Ran { calls, suppressed, cookies } => {
                 match calls {
                     0 => f.write_str("ran: no call")?,
                     1 => f.write_str("ran: 1 call")?,
                     _ => write!(f, "ran: {calls} calls")?,
+                }
+                if let Some(SuppressedCall { original, .. }) = suppressed.first() {
+                    match suppressed.len() {
+                        all if all == *calls => write!(f, ", suppressed: {original}")?,
+                        some => write!(f, ", {some} of them suppressed: {original}")?,
+                    }
                 }
                 for cookie in cookies {
                     match &cookie.refused {

@@ -95,7 +95,7 @@ impl Trace {
 }
 
 fn process(container: &Container, hit: Hit) -> Processed {
-    let surroundings = Surroundings { clock: monotonic_clock, new_id: &app::random_id };
+    let surroundings = Surroundings { clock: monotonic_clock, new_id: &app::random_id, recent: None };
     pipeline::process(container, Client::DataLayer, &Arc::new(hit), surroundings)
 }
 

@@ -34,6 +34,7 @@ use self::{
 };
 use crate::{
     call::Account,
+    deduplication::PastCall,
     outbox::{
         AcceptError, AccountState, BoxFuture, CallId, Leased, ListQuery, Outbox, Page, Record, Settlement, StoreError,
         StoredCall,
@@ -52,6 +53,7 @@ mod people;
 mod queue;
 mod queues;
 mod read;
+mod recent;
 mod restore;
 mod schema;
 mod writer;
@@ -265,6 +267,15 @@ impl Outbox for Embedded {
 
     fn show(&self, id: CallId) -> BoxFuture<'_, Result<Option<StoredCall>, StoreError>> {
         Box::pin(self.look(move |conn| people::show(conn, id)))
+    }
+
+    fn accepted_since(
+        &self,
+        since: Timestamp,
+        see: Box<dyn FnMut(PastCall) + Send>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        let accounts = self.shared.queues().rows().into_iter().map(|(account, row)| (row, account)).collect();
+        Box::pin(self.look(move |conn| recent::show(conn, &accounts, since, see)))
     }
 
     fn replay<'a>(&'a self, ids: &'a [CallId]) -> BoxFuture<'a, Result<usize, StoreError>> {

@@ -14,6 +14,7 @@ mod bad_input;
 mod cases;
 mod command_line;
 mod dead_letters;
+mod deduplication;
 mod diagnostics;
 mod durability;
 mod full_disk;

@@ -61,7 +61,7 @@ fn process(container: &Container, event: &Value) -> Processed {
         host: "tags.example.com".into(),
         body: event.to_string().into(),
     };
-    let surroundings = Surroundings { clock: || Duration::ZERO, new_id: &|| Uuid::nil() };
+    let surroundings = Surroundings { clock: || Duration::ZERO, new_id: &|| Uuid::nil(), recent: None };
     pipeline::process(container, Client::DataLayer, &Arc::new(hit), surroundings)
 }
 

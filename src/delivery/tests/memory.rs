@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::{
     call::{Account, Call},
+    deduplication::PastCall,
     delivery::lock,
     outbox::{
         AcceptError, AccountState, BoxFuture, CallId, CallState, Cursor, Death, Leased, ListQuery, Outbox, Page,
@@ -260,6 +261,14 @@ impl Outbox for Memory {
             self.ring();
             Ok(revived)
         })
+    }
+
+    fn accepted_since(
+        &self,
+        _: Timestamp,
+        _: Box<dyn FnMut(PastCall) + Send>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        unreachable!("deliveries do not ask for it")
     }
 
     fn discard<'a>(&'a self, ids: &'a [CallId]) -> BoxFuture<'a, Result<usize, StoreError>> {

@@ -29,6 +29,7 @@ use crate::{
 mod disk;
 mod model;
 mod people;
+mod recent;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const ALL: usize = usize::MAX;

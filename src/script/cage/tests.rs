@@ -132,7 +132,7 @@ fn process(container: &Container, body: &Value, clock: MonotonicClock) -> Proces
         host: "tags.example.com".into(),
         body: body.to_string().into(),
     };
-    let surroundings = Surroundings { clock, new_id: &|| Uuid::nil() };
+    let surroundings = Surroundings { clock, new_id: &|| Uuid::nil(), recent: None };
     pipeline::process(container, Client::DataLayer, &Arc::new(hit), surroundings)
 }
 
@@ -256,7 +256,7 @@ fn what_an_event_holds_beyond_a_scripts_limits_does_not_enter_it() {
 fn a_script_may_ask_for_as_much_as_it_may_and_no_more() {
     let cookies =
         |number: usize| format!("let all = [];\nall.pad({number}, set_cookie(\"permitted\", \"1\", #{{}}));\nall");
-    assert!(matches!(run(&cookies(20), &PURCHASE), TagVerdict::Ran { calls: 0, cookies } if cookies.len() == 20));
+    assert!(matches!(run(&cookies(20), &PURCHASE), TagVerdict::Ran { calls: 0, cookies, .. } if cookies.len() == 20));
     assert!(matches!(run(&cookies(21), &PURCHASE), TagVerdict::Failed { .. }));
 }
 
