@@ -49,6 +49,9 @@ pub enum Account {
 }
 
 impl Account {
+    /// Every destination that there is, by its name.
+    pub const DESTINATIONS: [&str; 1] = ["openai"];
+
     /// The destination's name, as used in metrics, manifests and on the command line.
     pub fn destination(&self) -> &'static str {
         match self {

@@ -21,6 +21,7 @@ use prometheus_client::{
 };
 
 use crate::{
+    call::Account,
     delivery::{
         Delivery,
         status::{State, Status},
@@ -98,6 +99,10 @@ impl Default for Metrics {
             "Containers that were refused; the last good one stayed",
             metrics.reload_failures.clone(),
         );
+        // From the start, so that the first one is seen as a change.
+        for destination in Account::DESTINATIONS {
+            metrics.suppressed.get_or_create(&DestinationLabels { destination }).inc_by(0);
+        }
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program", build);
         *metrics.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = registry;

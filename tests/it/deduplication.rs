@@ -32,7 +32,7 @@ async fn a_page_that_is_loaded_again_is_counted_once_and_the_trace_says_so() {
     let shop = Shop::spawn(Place::own_rules(), &LOG).await;
     shop.accept(&purchase("order-1")).await;
     shop.wait_for(1).await;
-    assert_eq!(suppressed(&shop).await, None);
+    assert_eq!(suppressed(&shop).await.as_deref(), Some("0"));
     // Delivered or not, and whatever else differs.
     let mut again = purchase("order-1");
     again["value"] = json!(21);
@@ -78,7 +78,7 @@ async fn an_event_without_an_id_is_never_a_copy() {
         shop.accept(&hit).await;
     }
     shop.wait_for(3).await;
-    assert_eq!(suppressed(&shop).await, None);
+    assert_eq!(suppressed(&shop).await.as_deref(), Some("0"));
     shop.close().await;
 }
 
@@ -120,7 +120,7 @@ async fn a_hit_that_was_not_accepted_suppresses_nothing() {
     let accepted = async { while status().await != StatusCode::NO_CONTENT {} };
     tokio::time::timeout(PATIENCE, accepted).await.expect("it is accepted");
     shop.wait_for(1).await;
-    assert_eq!(suppressed(&shop).await, None);
+    assert_eq!(suppressed(&shop).await.as_deref(), Some("0"));
     shop.close().await;
 }
 

@@ -7,6 +7,7 @@ use std::{
 
 use super::{consent_type, parameters};
 use crate::{
+    call::Account,
     consent::ConsentTypes,
     container::{
         Template,
@@ -16,9 +17,6 @@ use crate::{
     },
     script::Workshop,
 };
-
-/// Destinations that a manifest may permit.
-const DESTINATIONS: [&str; 1] = ["openai"];
 
 /// A template with what only the loader needs of its manifest.
 pub(super) struct Known {
@@ -142,9 +140,9 @@ fn check(rule: &ManifestRule, owner: &str, diagnostics: &mut Diagnostics) {
         }
     }
     for destination in &rule.permissions.destinations {
-        if !DESTINATIONS.contains(&&*destination.value) {
+        if !Account::DESTINATIONS.contains(&&*destination.value) {
             let message = format!("there is no destination {}", quoted(destination));
-            let help = format!("the destinations are {}", DESTINATIONS.join(", "));
+            let help = format!("the destinations are {}", Account::DESTINATIONS.join(", "));
             let problem = Diagnostic::error("unknown-destination", message).at(destination.place.clone());
             diagnostics.push(problem.of(owner).help(help));
         }
