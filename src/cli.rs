@@ -12,6 +12,7 @@ use crate::container::diagnostic::{self, Colour, Diagnostics, Sources};
 
 mod check;
 mod deliveries;
+mod door;
 mod serve;
 mod test;
 mod trace;

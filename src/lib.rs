@@ -55,4 +55,5 @@ pub mod outbox;
 pub mod server;
 pub mod service;
 pub mod settings;
+pub mod sqlite;
 pub mod standin;

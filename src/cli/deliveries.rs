@@ -1,25 +1,15 @@
 //! `tidegate deliveries`: what waits, what died, and what is to be done about it. Asks the server of the data folder, or
 //! opens the store itself where no server runs.
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::io::{self, Write};
 
-use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
-use super::{Context, Exit, Format};
+use super::{Context, Exit, Format, door::Data};
 use crate::{
-    control,
-    data_folder::{DataFolder, OpenError},
-    desk::{AccountReport, Desk, Selection},
-    outbox::{
-        CallId, CallState, ListQuery, Outbox, Page, StoredCall,
-        embedded::{Embedded, Options},
-    },
+    desk::{AccountReport, Selection},
+    outbox::{CallId, CallState, ListQuery, Page, StoredCall},
 };
 
 /// Look after calls that wait or died: list, show, retry, discard
@@ -33,13 +23,6 @@ pub enum Deliveries {
     Retry(Choice),
     /// Forget calls for good
     Discard(Choice),
-}
-
-#[derive(Args, Debug)]
-struct Data {
-    /// Folder for the outbox and other state
-    #[arg(long, env = "TIDEGATE_DATA", default_value = ".tidegate", value_name = "FOLDER")]
-    data: PathBuf,
 }
 
 #[derive(Args, Debug)]
@@ -95,12 +78,12 @@ impl Deliveries {
                 Self::List(list) => list.run(context, &mut out).await,
                 Self::Show(show) => show.run(context, &mut out).await,
                 Self::Retry(choice) => {
-                    let door = Door::open(&choice.data.data)?;
+                    let door = choice.data.door()?;
                     let count = door.retry(&choice.selection()).await?;
                     choice.say(&mut out, context, "put back to be delivered", count)
                 }
                 Self::Discard(choice) => {
-                    let door = Door::open(&choice.data.data)?;
+                    let door = choice.data.door()?;
                     let count = door.discard(&choice.selection()).await?;
                     choice.say(&mut out, context, "discarded", count)
                 }
@@ -131,7 +114,7 @@ impl Choice {
 
 impl List {
     async fn run(self, context: &Context, out: &mut impl Write) -> anyhow::Result<Exit> {
-        let door = Door::open(&self.data.data)?;
+        let door = self.data.door()?;
         let accounts = door.accounts().await?;
         let state = match self.state {
             State::Dead => CallState::Dead,
@@ -195,7 +178,7 @@ fn calls_text(out: &mut impl Write, state: CallState, page: &Page) -> io::Result
 
 impl Show {
     async fn run(self, context: &Context, out: &mut impl Write) -> anyhow::Result<Exit> {
-        let door = Door::open(&self.data.data)?;
+        let door = self.data.door()?;
         let Some(call) = door.show(CallId(self.id)).await? else {
             let _ = writeln!(
                 io::stderr(),
@@ -231,64 +214,4 @@ fn call_text(out: &mut impl Write, call: &StoredCall) -> anyhow::Result<()> {
         None => writeln!(out, "  the body is gone: it was too old to be delivered")?,
     }
     Ok(())
-}
-
-/// The way to a desk: through the server that holds the folder, or straight to the store.
-enum Door {
-    Server(control::Client),
-    Store {
-        desk: Desk,
-        /// The folder's lock, held for as long as the store is open.
-        _folder: DataFolder,
-    },
-}
-
-impl Door {
-    fn open(data: &std::path::Path) -> anyhow::Result<Self> {
-        ensure!(data.is_dir(), "{} is no data folder; name the server's with --data", data.display());
-        match DataFolder::open(data) {
-            Err(OpenError::Locked) => Ok(Self::Server(control::Client::new(data)?)),
-            Err(OpenError::Other(error)) => Err(error),
-            Ok(folder) => {
-                let store = Embedded::open(data, Options::default()).context("cannot open the outbox")?;
-                let outbox: Arc<dyn Outbox> = Arc::new(store);
-                Ok(Self::Store { desk: Desk::new(outbox, None), _folder: folder })
-            }
-        }
-    }
-
-    async fn accounts(&self) -> anyhow::Result<Vec<AccountReport>> {
-        match self {
-            Self::Server(client) => client.accounts().await,
-            Self::Store { desk, .. } => Ok(desk.accounts()),
-        }
-    }
-
-    async fn list(&self, query: &ListQuery) -> anyhow::Result<Page> {
-        match self {
-            Self::Server(client) => client.list(query).await,
-            Self::Store { desk, .. } => Ok(desk.list(query).await?),
-        }
-    }
-
-    async fn show(&self, id: CallId) -> anyhow::Result<Option<StoredCall>> {
-        match self {
-            Self::Server(client) => client.show(id).await,
-            Self::Store { desk, .. } => Ok(desk.show(id).await?),
-        }
-    }
-
-    async fn retry(&self, selection: &Selection) -> anyhow::Result<usize> {
-        match self {
-            Self::Server(client) => client.retry(selection).await,
-            Self::Store { desk, .. } => Ok(desk.retry(selection).await?),
-        }
-    }
-
-    async fn discard(&self, selection: &Selection) -> anyhow::Result<usize> {
-        match self {
-            Self::Server(client) => client.discard(selection).await,
-            Self::Store { desk, .. } => Ok(desk.discard(selection).await?),
-        }
-    }
 }

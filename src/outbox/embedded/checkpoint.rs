@@ -9,7 +9,8 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, MAIN_DB, wal::CheckpointMode};
 
-use super::{file::PATIENCE, lock};
+use super::lock;
+use crate::sqlite::PATIENCE;
 
 /// How long the writer waits for readers, such as a person's `sqlite3`, before it lets the log grow on.
 const READERS_PATIENCE: Duration = Duration::from_millis(20);
