@@ -25,7 +25,9 @@ use tidegate::{
     client::Client,
     consent::{
         ConsentState,
-        gate::{self, Firing, Gated, Permitted},
+        gate::{self, Firing, Gated, Permitted, Prospect},
+        gather,
+        settings::Recipients,
     },
     container::{
         Container,
@@ -121,6 +123,7 @@ fn purchase() -> Hit {
         path: "/hit".into(),
         query: "".into(),
         headers,
+        through: tidegate::hit::Through::Strangers,
         address: Some(IpAddr::from([192, 0, 2, 7])),
         host: "tags.example.com".into(),
         body: body.to_string().into(),
@@ -141,7 +144,7 @@ fn time(step: &str, mut run: impl FnMut()) {
 
 fn permitted<'c>(container: &'c Container, name: &str, consent: &ConsentState) -> Permitted<'c> {
     let tag = container.tags.iter().find(|tag| &*tag.name == name).expect("a tag of this name");
-    match gate::decide(Firing::new(tag), consent) {
+    match gate::decide(Firing::new(tag), consent, Prospect::Final) {
         Gated::Permitted(permitted) => permitted,
         refused => panic!("{refused:?}"),
     }
@@ -181,7 +184,8 @@ fn main() {
 
     let mut events = Client::DataLayer.read(&hit, &|| Uuid::nil()).expect("a good hit");
     let event = Arc::new(events.remove(0).event);
-    let consent = ConsentState::resolve(&event.signals, &container.consent_default);
+    let of_hit = gather::of_hit(&hit, &container.consent);
+    let consent = gather::of_event(&Moment::new(&container, &hit, &event), &of_hit).state(&Recipients::Unregistered);
     let given = || {
         let (event, hit) = (Arc::clone(&event), Arc::clone(&hit));
         Given { event, hit, consent, hit_time: HitTime::new(Duration::from_secs(1)), clock: monotonic_clock }

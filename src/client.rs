@@ -13,6 +13,7 @@ use crate::{
     trace::Note,
 };
 
+pub mod consent;
 pub mod datalayer;
 
 /// Bounds on what one hit may bring.
@@ -47,6 +48,15 @@ impl fmt::Display for BadHit {
     }
 }
 
+/// Who keeps an event that waits for consent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// The page, which sends it again after a grant.
+    Page,
+    /// Nobody: whoever sent it does not read the answer.
+    Nobody,
+}
+
 /// The clients, by the name under which traces and metrics know them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Client {
@@ -58,6 +68,13 @@ impl Client {
     pub fn name(self) -> &'static str {
         match self {
             Self::DataLayer => "dataLayer",
+        }
+    }
+
+    /// Whether an event that waits for consent can be sent again.
+    pub fn keeping(self) -> Keeping {
+        match self {
+            Self::DataLayer => Keeping::Page,
         }
     }
 

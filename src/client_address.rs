@@ -5,12 +5,15 @@ use std::net::{IpAddr, SocketAddr};
 use axum::http::{HeaderMap, header};
 use ipnet::IpNet;
 
+use crate::hit::Through;
+
 /// The visitor as the request shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     pub address: IpAddr,
     /// Lower-case, without port; empty if the request named none.
     pub host: Box<str>,
+    pub through: Through,
 }
 
 impl Caller {
@@ -20,7 +23,8 @@ impl Caller {
         let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address.to_canonical()));
         let own_host = text(headers, header::HOST.as_str());
         if !is_trusted(peer) {
-            return Self { address: peer.to_canonical(), host: bare_host(own_host.unwrap_or_default()) };
+            let host = bare_host(own_host.unwrap_or_default());
+            return Self { address: peer.to_canonical(), host, through: Through::Strangers };
         }
         let hops = headers.get_all("x-forwarded-for").iter().map(|value| value.to_str().unwrap_or_default());
         let hops: Vec<&str> = hops.flat_map(|value| value.split(',')).collect();
@@ -35,7 +39,7 @@ impl Caller {
         let forwarded = headers.get_all("x-forwarded-host").iter().next_back().and_then(|hosts| hosts.to_str().ok());
         let forwarded = forwarded.and_then(|hosts| hosts.rsplit(',').next()).map(str::trim);
         let host = forwarded.filter(|host| !host.is_empty()).or(own_host).unwrap_or_default();
-        Self { address: address.to_canonical(), host: bare_host(host) }
+        Self { address: address.to_canonical(), host: bare_host(host), through: Through::TrustedProxy }
     }
 }
 

@@ -109,6 +109,7 @@ async fn receive(collect: &Collect, head: Parts, body: &mut Body, caller: Caller
         path: head.uri.path().into(),
         query: head.uri.query().unwrap_or_default().into(),
         headers: head.headers,
+        through: caller.through,
         address: Some(caller.address),
         host: caller.host,
         body: body.bytes.clone(),

@@ -1,13 +1,33 @@
 //! Consent: what a visitor allowed, type by type, and where each answer came from.
 //!
-//! Takes the signals that a hit carried and the container's defaults; gives a [`ConsentState`] in which every Consent
-//! Mode type is granted, denied or unknown. Unknown counts as denied everywhere. Only the [gate] acts on it.
+//! [`gather`] takes an event and its hit and finds every signal that they carry, each read by the decoder of its name;
+//! [`evidence`] weighs them and gives a [`ConsentState`] in which every Consent Mode type is granted, denied or unknown.
+//! Unknown counts as denied everywhere. Only the [gate] acts on it.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub mod cmp;
+pub mod evidence;
 pub mod gate;
+pub mod gather;
+pub mod gcd;
+pub mod gcs;
+pub mod opt_out;
+pub mod region;
+pub mod settings;
+pub mod source;
+pub mod state;
+pub mod tcf;
+mod unreadable;
+
+pub use evidence::{Evidence, Said, Signal};
+pub use region::RegionalDefault;
+pub use settings::ConsentSettings;
+pub use source::ConsentSource;
+pub use state::{Answer, Choice, ConsentState};
+pub use unreadable::Unreadable;
 
 /// The Consent Mode types, by their names in `gtag('consent', …)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -67,6 +87,10 @@ impl ConsentTypes {
     #[must_use]
     pub fn with(self, kind: ConsentType) -> Self {
         Self(self.0 | 1 << kind as u8)
+    }
+
+    pub fn of(kinds: &[ConsentType]) -> Self {
+        kinds.iter().copied().collect()
     }
 
     pub fn contains(self, kind: ConsentType) -> bool {
@@ -134,57 +158,14 @@ impl ConsentStatus {
             Self::Unknown => "unknown",
         }
     }
-}
 
-/// Where an answer came from, strongest first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ConsentSource {
-    /// Said in the hit itself, in `consent`.
-    Hit,
-    /// The container's own default.
-    ContainerDefault,
-    /// Nobody said anything.
-    #[default]
-    NoSignal,
-}
-
-impl ConsentSource {
-    /// For a sentence: "`ad_storage` is denied (…)".
-    pub fn phrase(self) -> &'static str {
-        match self {
-            Self::Hit => "said in the hit",
-            Self::ContainerDefault => "the container's default",
-            Self::NoSignal => "no signal received",
-        }
-    }
-}
-
-/// One type's answer and its origin.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Answer {
-    pub status: ConsentStatus,
-    pub source: ConsentSource,
-}
-
-/// Whether the visitor has made a choice yet, as the page said. Not yet answered holds; refused drops.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Choice {
-    Made,
-    NotMade,
-    /// The page did not say; counts as not made.
-    #[default]
-    NotSaid,
-}
-
-impl Choice {
-    /// For a sentence: "the visitor …".
-    pub fn phrase(self) -> &'static str {
-        match self {
-            Self::Made => "has answered",
-            Self::NotMade => "has not answered yet",
-            Self::NotSaid => "may not have answered: the hit does not say",
+    /// Denied if one of both is; unknown only if both are.
+    #[must_use]
+    pub fn strictest(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Denied, _) | (_, Self::Denied) => Self::Denied,
+            (Self::Granted, _) | (_, Self::Granted) => Self::Granted,
+            (Self::Unknown, Self::Unknown) => Self::Unknown,
         }
     }
 }
@@ -194,6 +175,13 @@ impl Choice {
 pub struct Statement([ConsentStatus; 7]);
 
 impl Statement {
+    /// The same status for each of some types.
+    pub fn of(kinds: &[ConsentType], status: ConsentStatus) -> Self {
+        let mut statement = Self::default();
+        statement.set_all(kinds, status);
+        statement
+    }
+
     pub fn get(&self, kind: ConsentType) -> ConsentStatus {
         self.0[kind as usize]
     }
@@ -202,114 +190,59 @@ impl Statement {
         self.0[kind as usize] = status;
     }
 
-    /// This statement, with `under` where it is silent.
-    #[must_use]
-    pub fn over(mut self, under: &Self) -> Self {
-        for kind in ConsentType::ALL {
-            if self.get(kind) == ConsentStatus::Unknown {
-                self.set(kind, under.get(kind));
-            }
+    pub fn set_all(&mut self, kinds: &[ConsentType], status: ConsentStatus) {
+        for kind in kinds {
+            self.set(*kind, status);
         }
-        self
+    }
+
+    /// The types of which it says something, with what it says.
+    pub fn known(&self) -> impl Iterator<Item = (ConsentType, ConsentStatus)> {
+        ConsentType::ALL
+            .into_iter()
+            .map(|kind| (kind, self.get(kind)))
+            .filter(|(_, status)| *status != ConsentStatus::Unknown)
+    }
+
+    pub fn is_silent(&self) -> bool {
+        *self == Self::default()
     }
 }
 
-/// Every consent signal that one event arrived with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// A map from type to status, of the types of which it says something.
+impl Serialize for Statement {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.known())
+    }
+}
+
+/// Whether the visitor has answered, by one source's account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answered {
+    Yes,
+    No,
+    #[default]
+    NotSaid,
+}
+
+/// What a page says of consent in an event of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Signals {
     /// `consent` in the hit: the event's own over the envelope's.
     pub hit: Statement,
-    pub choice: Choice,
+    /// `consent_answered`.
+    pub answered: Answered,
+    /// `consent_defaults`: what holds until the visitor chooses, by region.
+    pub defaults: Vec<RegionalDefault>,
+    pub chance: Chance,
 }
 
-/// What a visitor allowed, as resolved for one event.
+/// Whether the event was sent before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ConsentState {
-    answers: [Answer; 7],
-    pub choice: Choice,
-}
-
-impl ConsentState {
-    /// For each type: the hit's explicit state decides; else the container's default; else unknown.
-    pub fn resolve(signals: &Signals, container_default: &Statement) -> Self {
-        let mut state = Self { choice: signals.choice, ..Self::default() };
-        for kind in ConsentType::ALL {
-            let sources = [
-                (signals.hit.get(kind), ConsentSource::Hit),
-                (container_default.get(kind), ConsentSource::ContainerDefault),
-            ];
-            let known = sources.into_iter().find(|(status, _)| *status != ConsentStatus::Unknown);
-            if let Some((status, source)) = known {
-                state.answers[kind as usize] = Answer { status, source };
-            }
-        }
-        state
-    }
-
-    pub fn answer(&self, kind: ConsentType) -> Answer {
-        self.answers[kind as usize]
-    }
-
-    pub fn status(&self, kind: ConsentType) -> ConsentStatus {
-        self.answer(kind).status
-    }
-
-    pub fn is_granted(&self, kind: ConsentType) -> bool {
-        self.status(kind) == ConsentStatus::Granted
-    }
-
-    /// Denied by a visitor who has made a choice: neither denied until then, nor by a default that nobody chose.
-    pub fn is_refused(&self, kind: ConsentType) -> bool {
-        let said = Answer { status: ConsentStatus::Denied, source: ConsentSource::Hit };
-        self.answer(kind) == said && self.choice == Choice::Made
-    }
-
-    /// The types that are granted.
-    pub fn granted(&self) -> ConsentTypes {
-        ConsentType::ALL.into_iter().filter(|kind| self.is_granted(*kind)).collect()
-    }
-}
-
-/// A map from type to answer, types in Google's order.
-impl Serialize for ConsentState {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(ConsentType::ALL.into_iter().map(|kind| (kind, self.answer(kind))))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn statement(pairs: &[(ConsentType, ConsentStatus)]) -> Statement {
-        let mut statement = Statement::default();
-        for (kind, status) in pairs {
-            statement.set(*kind, *status);
-        }
-        statement
-    }
-
-    #[test]
-    fn the_hit_outranks_the_default_and_silence_is_unknown() {
-        use ConsentStatus::{Denied, Granted, Unknown};
-        use ConsentType::{AdStorage, AdUserData, AnalyticsStorage};
-        let signals = Signals { hit: statement(&[(AdStorage, Denied)]), choice: Choice::Made };
-        let state = ConsentState::resolve(&signals, &statement(&[(AdStorage, Granted), (AnalyticsStorage, Granted)]));
-        assert_eq!(state.answer(AdStorage), Answer { status: Denied, source: ConsentSource::Hit });
-        assert_eq!(state.answer(AnalyticsStorage), Answer { status: Granted, source: ConsentSource::ContainerDefault });
-        assert_eq!(state.answer(AdUserData), Answer { status: Unknown, source: ConsentSource::NoSignal });
-        assert!(!state.is_granted(AdUserData));
-    }
-
-    #[test]
-    fn a_default_of_denied_is_no_refusal_until_the_visitor_chose() {
-        let signals = |choice| Signals { hit: statement(&[(ConsentType::AdStorage, ConsentStatus::Denied)]), choice };
-        let refused =
-            |choice| ConsentState::resolve(&signals(choice), &Statement::default()).is_refused(ConsentType::AdStorage);
-        assert!(refused(Choice::Made));
-        assert!(!refused(Choice::NotMade));
-        let default = statement(&[(ConsentType::AdStorage, ConsentStatus::Denied)]);
-        let silent = Signals { hit: Statement::default(), choice: Choice::Made };
-        assert!(!ConsentState::resolve(&silent, &default).is_refused(ConsentType::AdStorage));
-    }
+pub enum Chance {
+    #[default]
+    First,
+    /// It was held, and comes again after the visitor answered. `consent_then`: what held when it was first sent.
+    Second { then: Statement },
 }

@@ -8,8 +8,9 @@ use serde::Serialize;
 use crate::{
     call::SecretName,
     consent::{
-        Statement,
+        ConsentSettings,
         gate::{ConsentNeed, WhenDenied},
+        settings::Recipients,
     },
     script::{Parameters, ScriptIndex, Workshop},
     trigger::{Trigger, TriggerIndex, TriggerIndexByName},
@@ -31,8 +32,7 @@ pub struct Container {
     pub tags: Vec<Tag>,
     pub triggers: Vec<Trigger>,
     pub variables: Vec<Variable>,
-    /// What holds where no signal spoke.
-    pub consent_default: Statement,
+    pub consent: ConsentSettings,
     pub settings: ContainerSettings,
     pub scripts: Workshop,
     index: TriggerIndexByName,
@@ -57,6 +57,7 @@ pub struct Tag {
     pub exceptions: Vec<TriggerIndex>,
     pub consent: ConsentNeed,
     pub when_denied: WhenDenied,
+    pub recipients: Recipients,
     /// Higher fires first.
     pub priority: i64,
     pub activity: Activity,
@@ -104,7 +105,7 @@ pub struct Parts {
     pub tags: Vec<Tag>,
     pub triggers: Vec<Trigger>,
     pub variables: Vec<Variable>,
-    pub consent_default: Statement,
+    pub consent: ConsentSettings,
     pub settings: ContainerSettings,
     pub scripts: Workshop,
 }
@@ -112,7 +113,7 @@ pub struct Parts {
 impl Container {
     /// Sorts the tags into firing order, and makes the indexes and what else is the same for every event.
     pub fn assemble(parts: Parts) -> Self {
-        let Parts { version, mut tags, triggers, variables, consent_default, settings, scripts } = parts;
+        let Parts { version, mut tags, triggers, variables, consent, settings, scripts } = parts;
         tags.sort_by_key(|tag| std::cmp::Reverse(tag.priority));
         for tag in &mut tags {
             tag.parameters.prepare(&variables, scripts.seats());
@@ -126,7 +127,7 @@ impl Container {
             }
         }
         let index = TriggerIndexByName::new(&triggers);
-        Self { version, tags, triggers, variables, consent_default, settings, scripts, index, tags_of_trigger }
+        Self { version, tags, triggers, variables, consent, settings, scripts, index, tags_of_trigger }
     }
 
     /// The triggers that look at events of this name, or may.

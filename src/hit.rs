@@ -30,11 +30,21 @@ pub struct Hit {
     /// The query string, as it came, without `?`; empty if there was none.
     pub query: Box<str>,
     pub headers: HeaderMap,
+    /// Who handed it over.
+    pub through: Through,
     /// The visitor's address: the peer's, or the one a trusted proxy named.
     pub address: Option<IpAddr>,
     /// The host the visitor's browser asked for, without port; the forwarded one if a trusted proxy named it.
     pub host: Box<str>,
     pub body: Bytes,
+}
+
+/// Who handed a hit over, and so whether what proxies add to a request can be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Through {
+    TrustedProxy,
+    /// The visitor, or somebody whom the operator did not name.
+    Strangers,
 }
 
 impl Hit {

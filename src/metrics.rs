@@ -127,6 +127,7 @@ impl Metrics {
                 TagVerdict::Paused => "paused",
                 TagVerdict::Held { .. } => "held",
                 TagVerdict::Blocked { .. } => "blocked",
+                TagVerdict::Settled { .. } => "settled",
                 TagVerdict::Skipped { .. } => "skipped",
                 TagVerdict::Failed { .. } => "failed",
                 TagVerdict::Ran { suppressed, .. } => {

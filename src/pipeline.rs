@@ -1,16 +1,18 @@
 //! The corridor: one function that calls each stage in turn. `serve`, `test`, `trace` and previews all come through
 //! here; only the clock and the outbox differ.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeSet, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
 use crate::{
     call::Call,
-    client::{self, BadHit, Client, Read},
+    client::{self, BadHit, Client, Keeping, Read},
     consent::{
-        ConsentState, ConsentTypes,
-        gate::{self, Firing, Gated, Missing},
+        Chance, ConsentTypes, Evidence,
+        gate::{self, Firing, Gated, Missing, Prospect},
+        gather,
+        settings::Recipients,
     },
     container::{Container, Tag},
     cookie::SetCookie,
@@ -80,11 +82,13 @@ pub fn process(container: &Container, client: Client, hit: &Arc<Hit>, surroundin
             return Processed { result: Err(bad), trace };
         }
     };
+    let of_hit = gather::of_hit(hit, &container.consent);
     let hit_time = HitTime::new(HIT_TIME);
     let mut decided = Decided { events: events.len(), ..Decided::default() };
     let mut sieve = Sieve::new(surroundings.recent, hit.received);
     for Read { mut event, notes } in events {
-        let consent = ConsentState::resolve(&event.signals, &container.consent_default);
+        let evidence = gather::of_event(&Moment::new(container, hit, &event), &of_hit);
+        let consent = evidence.state(&Recipients::Unregistered);
         client::adopt_client_id(&mut event, hit, &consent);
         let event = Arc::new(event);
         let given = Given {
@@ -94,7 +98,8 @@ pub fn process(container: &Container, client: Client, hit: &Arc<Hit>, surroundin
             hit_time: hit_time.clone(),
             clock: surroundings.clock,
         };
-        trace.events.push(decide_event(container, &given, notes, &mut decided, &mut sieve));
+        let keeping = client.keeping();
+        trace.events.push(decide_event(container, keeping, &given, evidence, notes, &mut decided, &mut sieve));
     }
     decided.keys = sieve.into_keys();
     Processed { result: Ok(decided), trace }
@@ -102,18 +107,30 @@ pub fn process(container: &Container, client: Client, hit: &Arc<Hit>, surroundin
 
 fn decide_event(
     container: &Container,
+    keeping: Keeping,
     given: &Given,
+    evidence: Evidence,
     notes: Vec<Note>,
     decided: &mut Decided,
     sieve: &mut Sieve<'_>,
 ) -> EventTrace {
     let event: &Event = &given.event;
     let moment = Moment::new(container, &given.hit, event);
+    let then = match &event.signals.chance {
+        Chance::First => None,
+        Chance::Second { then } => Some(evidence.state_then(then)),
+    };
+    let prospect = match (&then, keeping) {
+        (Some(then), _) => Prospect::CameAgain { then },
+        (None, Keeping::Page) => Prospect::MayComeAgain,
+        (None, Keeping::Nobody) => Prospect::Final,
+    };
     let mut held = ConsentTypes::NONE;
     let Choice { fire, rest: mut tags, untold } = choose(container, &moment);
     for index in fire {
         let Some(tag) = container.tags.get(index.0) else { continue };
-        let (verdict, notes) = match gate::decide(Firing::new(tag), &given.consent) {
+        let given = &of_recipients(given, &evidence, &tag.recipients);
+        let (verdict, notes) = match gate::decide(Firing::new(tag), &given.consent, prospect) {
             Gated::Held(missing) => {
                 held = held.union(missing.types);
                 (TagVerdict::held(&missing), Vec::new())
@@ -122,6 +139,7 @@ fn decide_event(
                 let expired = expire_refused(tag, &missing, given, decided);
                 (TagVerdict::blocked(&missing, expired), Vec::new())
             }
+            Gated::Settled(why) => (TagVerdict::Settled { why }, Vec::new()),
             Gated::Permitted(permitted) => {
                 let run = container.scripts.run(&permitted, &moment, given);
                 (record(run.outcome, given, decided, sieve), run.notes)
@@ -137,11 +155,19 @@ fn decide_event(
         id: event.id.clone(),
         time: event.time,
         consent: given.consent,
-        choice: given.consent.choice,
+        evidence,
         notes,
         tags,
         untold,
     }
+}
+
+/// What a tag is given: what the visitor allowed may depend on who receives its data.
+fn of_recipients<'g>(given: &'g Given, evidence: &Evidence, recipients: &Recipients) -> Cow<'g, Given> {
+    if !evidence.depends_on_recipients() || *recipients == Recipients::Unregistered {
+        return Cow::Borrowed(given);
+    }
+    Cow::Owned(Given { consent: evidence.state(recipients), ..given.clone() })
 }
 
 /// Takes what a script asked for: calls that are not copies, and cookies that may be written. Each other one gets its

@@ -36,7 +36,7 @@ pub struct Stated {
     /// Further environment variables that a container may read; OPENAI_PIXEL_ID and TIDEGATE_VAR_* always may be
     #[arg(long, env = "TIDEGATE_ALLOW_ENV", value_name = "NAME", value_delimiter = ',')]
     pub allow_env: Option<Vec<String>>,
-    /// Networks of proxies whose X-Forwarded-For and X-Forwarded-Host are believed, such as 10.0.0.0/8,127.0.0.1/32
+    /// Networks of proxies whose X-Forwarded-For, X-Forwarded-Host and region headers are believed, such as 10.0.0.0/8,127.0.0.1/32
     #[arg(long, env = "TIDEGATE_TRUSTED_PROXIES", value_name = "NETWORK", value_delimiter = ',')]
     pub trusted_proxies: Option<Vec<IpNet>>,
     /// Hits a second that one address may send; off unless set

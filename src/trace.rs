@@ -9,7 +9,10 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::{
-    consent::{Choice, ConsentState, ConsentTypes, gate::Missing},
+    consent::{
+        ConsentState, ConsentTypes, Evidence,
+        gate::{Missing, Settled},
+    },
     cookie::CookieRefusal,
     event::{self, EventId},
     hit::HitId,
@@ -42,9 +45,11 @@ pub struct EventTrace {
     pub name: Arc<str>,
     pub id: EventId,
     pub time: Timestamp,
+    /// What the visitor allowed, whoever receives the data.
     pub consent: ConsentState,
-    /// Whether the visitor has answered.
-    pub choice: Choice,
+    /// What that follows from.
+    #[serde(flatten)]
+    pub evidence: Evidence,
     /// What the client dropped or corrected.
     pub notes: Vec<Note>,
     /// Tags that a trigger looked at; all others wait for events of other names.
@@ -95,6 +100,10 @@ pub enum TagVerdict {
         why: Box<str>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         expired: Vec<CookieVerdict>,
+    },
+    /// The event was sent before, and this tag was done with it.
+    Settled {
+        why: Settled,
     },
     /// The script decided that there is nothing to do.
     Skipped {
@@ -300,6 +309,7 @@ impl fmt::Display for TagVerdict {
                     Some(refusal) => write!(f, ", cookie {} not expired ({refusal})", cookie.name),
                 })
             }
+            Self::Settled { why } => write!(f, "settled when the event was first sent: {why}"),
             Self::Skipped { reason } => write!(f, "skipped: {reason}"),
             Self::Failed { error } => write!(f, "failed: {error}"),
             Self::Ran { calls, suppressed, cookies } => {

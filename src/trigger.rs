@@ -229,7 +229,7 @@ impl Number {
 }
 
 impl Operand {
-    fn equals(&self, text: &str) -> bool {
+    pub fn equals(&self, text: &str) -> bool {
         match self.number {
             Some(wanted) => Number::parse(text) == Some(wanted),
             None => self.text.within(text, |text, needle| text == needle),

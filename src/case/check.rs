@@ -53,7 +53,7 @@ fn expectation(name: &Placed<Arc<str>>, expect: &Expect, at: &Context<'_>) -> Op
     let (message, help) = match (&expect.refused, &expect.refused_because, expect.is_of_accepted()) {
         (None, None, false) => (
             "expects nothing, so it would pass whatever happens",
-            "name what should come of it: fired, not_fired, calls, cookies, notes, event_notes, held or refused",
+            "name what should come of it: fired, not_fired, calls, cookies, notes, event_notes, consent, answered, held or refused",
         ),
         (None, Some(_), _) => (
             "gives the reason of a refusal that it does not expect",

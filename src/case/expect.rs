@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     call::Call,
+    consent::ConsentType,
     container::{
         Container,
         diagnostic::{did_you_mean, quoted},
@@ -78,6 +79,7 @@ fn decided_differences(expect: &Expect, decided: &Decided, processed: &Processed
         let found = processed.trace.events.iter().flat_map(|event| &event.notes);
         notes("event_notes", words.as_slice(), found, lines);
     }
+    consent(expect, processed, lines);
     if let Some(expected) = &expect.held {
         let found = decided.held.iter().map(|held| {
             (held.event_id.to_string(), held.needs.iter().map(|kind| kind.name().to_owned()).collect::<Vec<_>>())
@@ -85,6 +87,29 @@ fn decided_differences(expect: &Expect, decided: &Decided, processed: &Processed
         let found = found.collect();
         if *expected != found {
             lines.push(format!("held: expected {expected:?}, found {found:?}"));
+        }
+    }
+}
+
+/// A hit may hold several events: the words stand in the answer of one of them.
+fn consent(expect: &Expect, processed: &Processed, lines: &mut Vec<String>) {
+    let events = &processed.trace.events;
+    for (name, words) in &expect.consent {
+        let Some(kind) = ConsentType::from_name(name) else {
+            let meant = did_you_mean(name, ConsentType::ALL.map(ConsentType::name));
+            let meant = meant.map_or(String::new(), |meant| format!("; {meant}"));
+            lines.push(format!("consent: {} is no Consent Mode type{meant}", quoted(name)));
+            continue;
+        };
+        let found: Vec<_> = events.iter().map(|event| event.consent.answer(kind).to_string()).collect();
+        if !found.iter().any(|answer| answer.contains(words.as_str())) {
+            lines.push(format!("consent.{kind}: expected words {words:?}, found {:?}", found.join("; ")));
+        }
+    }
+    if let Some(words) = &expect.answered {
+        let found: Vec<_> = events.iter().map(|event| event.evidence.choice.to_string()).collect();
+        if !found.iter().any(|choice| choice.contains(words.as_str())) {
+            lines.push(format!("answered: expected words {words:?}, found {:?}", found.join("; ")));
         }
     }
 }

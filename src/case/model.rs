@@ -111,6 +111,10 @@ pub struct Expect {
     pub notes: BTreeMap<String, OneOrMany<String>>,
     /// Words that stand among what the client noted of an event; an empty list means that there is nothing.
     pub event_notes: Option<OneOrMany<String>>,
+    /// What is known of consent types, by name: words of the answer, such as `granted` or `denied (update in gcd)`.
+    pub consent: BTreeMap<String, String>,
+    /// Words of whether the visitor has answered, and who says so.
+    pub answered: Option<String>,
     /// The events that are held, by event id, and the types they need.
     pub held: Option<BTreeMap<String, Vec<String>>>,
     /// The field for which the hit is refused; empty for the body as a whole.
@@ -129,6 +133,8 @@ impl Expect {
             || !self.notes.is_empty()
             || self.event_notes.is_some()
             || self.held.is_some()
+            || !self.consent.is_empty()
+            || self.answered.is_some()
     }
 }
 

@@ -17,9 +17,9 @@ use super::{Context, Exit, Format, check, report};
 use crate::{
     app::{self, monotonic_clock},
     client::Client,
-    consent::ConsentType,
+    consent::{ConsentSource, ConsentType, region::Whereabouts},
     container::Container,
-    hit::Hit,
+    hit::{Hit, Through},
     pipeline::{self, Processed, Surroundings},
     time::Timestamp,
     trace::{EventTrace, TagVerdict},
@@ -87,6 +87,7 @@ impl Trace {
             path: "/hit".into(),
             query: "".into(),
             headers,
+            through: Through::TrustedProxy,
             address: Some(self.address),
             host: self.host.to_ascii_lowercase().into(),
             body: body.into(),
@@ -142,6 +143,32 @@ fn as_text(out: &mut impl Write, processed: &Processed) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What was decided about consent, from which signals, and which did not come: "not received" is not "denied".
+fn consent_text(out: &mut impl Write, event: &EventTrace) -> anyhow::Result<()> {
+    let EventTrace { consent, evidence, .. } = event;
+    for kind in ConsentType::ALL {
+        let answer = consent.answer(kind);
+        write!(out, "  {kind}: {answer}")?;
+        let against: Vec<_> = evidence.against(kind, answer).map(|signal| signal.source.phrase()).collect();
+        if !against.is_empty() {
+            write!(out, ", against {}", against.join(", "))?;
+        }
+        writeln!(out)?;
+    }
+    writeln!(out, "  the visitor {}", evidence.choice)?;
+    if evidence.whereabouts != Whereabouts::NotAsked {
+        writeln!(out, "  region: {}", evidence.whereabouts)?;
+    }
+    for signal in &evidence.signals {
+        writeln!(out, "  signal {signal}")?;
+    }
+    let absent: Vec<_> = evidence.not_received().map(ConsentSource::name).collect();
+    if !absent.is_empty() {
+        writeln!(out, "  not received: {}", absent.join(", "))?;
+    }
+    Ok(())
+}
+
 fn event_text(out: &mut impl Write, event: &EventTrace) -> anyhow::Result<()> {
     let origin = match event.id.origin {
         crate::event::IdOrigin::Site => "the site's",
@@ -152,11 +179,7 @@ fn event_text(out: &mut impl Write, event: &EventTrace) -> anyhow::Result<()> {
     for note in &event.notes {
         writeln!(out, "  note: {note}")?;
     }
-    for kind in ConsentType::ALL {
-        let answer = event.consent.answer(kind);
-        writeln!(out, "  {kind}: {} ({})", answer.status.word(), answer.source.phrase())?;
-    }
-    writeln!(out, "  the visitor {}", event.choice.phrase())?;
+    consent_text(out, event)?;
     if event.tags.is_empty() {
         writeln!(out, "  no trigger looks at this event")?;
     }

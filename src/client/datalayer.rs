@@ -6,10 +6,8 @@ use std::{borrow::Cow, time::Duration};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{BadHit, MAX_DEPTH, MAX_EVENTS, Read};
+use super::{BadHit, MAX_DEPTH, MAX_EVENTS, Read, consent};
 use crate::{
-    consent::{Choice, ConsentStatus, ConsentType, Signals, Statement},
-    container::diagnostic::quoted,
     event::{Event, EventId, IdOrigin, to_text},
     hit::Hit,
     time::Timestamp,
@@ -31,8 +29,6 @@ const MAX_SHARED: usize = 4_000_000;
 /// Keys of the event itself, which `ecommerce` cannot supply.
 const EVENTS_OWN: [&str; 8] =
     ["event", "event_id", "event_time", "sent_at", "consent", "consent_answered", "consent_defaults", "consent_then"];
-
-const CONSENT_SHAPE: &str = "must map Consent Mode types to \"granted\" or \"denied\"";
 
 /// Names that sites use for a key, and its GA4 name.
 const ALIASES: [(&str, &str); 9] = [
@@ -80,7 +76,7 @@ pub fn read(hit: &Hit, new_id: &dyn Fn() -> Uuid) -> Result<Vec<Read>, BadHit> {
         return Err(BadHit::new("", "what the events share is too large for so many of them"));
     }
     if envelope.get("consent").is_some_and(|consent| !consent.is_object() && !consent.is_null()) {
-        return Err(BadHit::new("consent", CONSENT_SHAPE));
+        return Err(BadHit::new("consent", consent::SHAPE));
     }
     let events = events.into_iter().enumerate().map(|(position, event)| {
         let place = format!("events[{position}]");
@@ -136,7 +132,7 @@ fn read_event(mut data: Map<String, Value>, place: &str, hit: &Hit, new_id: &dyn
             return Err(BadHit::new(at("event"), message));
         }
     };
-    let signals = signals(&mut data, &at, &mut notes)?;
+    let signals = consent::take(&mut data, &at, &mut notes)?;
     let time = event_time(&mut data, &at, hit.received)?;
     let id = event_id(&mut data, &at, new_id)?;
     Ok(Read { event: Event { name: name.into(), id, time, data, signals }, notes })
@@ -178,45 +174,6 @@ fn put(map: &mut Map<String, Value>, key: &str, value: Value) {
     if own.is_null() {
         *own = value;
     }
-}
-
-fn signals(
-    data: &mut Map<String, Value>,
-    at: &impl Fn(&str) -> String,
-    notes: &mut Vec<Note>,
-) -> Result<Signals, BadHit> {
-    let mut hit = Statement::default();
-    let stated = match data.remove("consent") {
-        None | Some(Value::Null) => Map::new(),
-        Some(Value::Object(stated)) => stated,
-        Some(_) => return Err(BadHit::new(at("consent"), CONSENT_SHAPE)),
-    };
-    let mut unknown = Vec::new();
-    for (kind, status) in &stated {
-        let Some(known) = ConsentType::from_name(kind) else {
-            if let Some(meant) = misspelt(kind) {
-                return Err(BadHit::new(at(&format!("consent.{kind}")), format!("is written {meant}")));
-            }
-            unknown.push(kind);
-            continue;
-        };
-        let Some(status) = status.as_str().and_then(ConsentStatus::from_word) else {
-            return Err(BadHit::new(at(&format!("consent.{kind}")), "must be \"granted\" or \"denied\""));
-        };
-        hit.set(known, status);
-    }
-    if let [first, others @ ..] = unknown.as_slice() {
-        let others = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
-        let text = format!("{}{others}: no Consent Mode type, ignored", quoted(first));
-        notes.push(Note { field: "consent".into(), text: text.into() });
-    }
-    let choice = match data.remove("consent_answered") {
-        Some(Value::Bool(true)) => Choice::Made,
-        Some(Value::Bool(false)) => Choice::NotMade,
-        None | Some(Value::Null) => Choice::NotSaid,
-        Some(_) => return Err(BadHit::new(at("consent_answered"), "must be true or false")),
-    };
-    Ok(Signals { hit, choice })
 }
 
 /// `received - (sent_at - event_time)`: the page's clock may be wrong, but not its differences.
@@ -271,12 +228,6 @@ fn scalar_text(value: &Value) -> Option<Cow<'_, str>> {
 /// Something in it, not too long, and nothing that would move an operator's cursor when it is shown.
 fn is_plain(text: &str, max_characters: usize) -> bool {
     !text.trim().is_empty() && text.chars().count() <= max_characters && !text.chars().any(char::is_control)
-}
-
-/// The consent type that a key means and does not name, such as `adStorage`: who states a refusal must be heard.
-fn misspelt(key: &str) -> Option<&'static str> {
-    let plain = |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    ConsentType::ALL.map(ConsentType::name).into_iter().find(|name| plain(name) == plain(key))
 }
 
 fn syntax_error(error: &serde_json::Error) -> BadHit {

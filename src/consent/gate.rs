@@ -5,10 +5,10 @@
 //! not compile:
 //!
 //! ```
-//! use tidegate::{consent::{ConsentState, gate::{self, Firing, Gated, Permitted}}, container::Tag};
+//! use tidegate::{consent::{ConsentState, gate::{self, Firing, Gated, Permitted, Prospect}}, container::Tag};
 //!
 //! fn through_the_gate<'c>(tag: &'c Tag, consent: &ConsentState) -> Option<Permitted<'c>> {
-//!     match gate::decide(Firing::new(tag), consent) {
+//!     match gate::decide(Firing::new(tag), consent, Prospect::Final) {
 //!         Gated::Permitted(permitted) => Some(permitted),
 //!         _ => None,
 //!     }
@@ -49,6 +49,36 @@ pub enum WhenDenied {
     Hold,
 }
 
+/// Whether an event that lacks consent may come again, or has.
+#[derive(Clone, Copy, Debug)]
+pub enum Prospect<'s> {
+    /// The page keeps it and sends it again after a grant.
+    MayComeAgain,
+    /// Nobody keeps it.
+    Final,
+    /// It was sent before. What was allowed then has been done then.
+    CameAgain { then: &'s ConsentState },
+}
+
+/// Why a tag has nothing to do with an event that comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Settled {
+    /// It had its consent when the event was first sent.
+    AllowedThen,
+    /// It does not wait for consent: `when_denied: skip`.
+    DoesNotWait,
+}
+
+impl fmt::Display for Settled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AllowedThen => "it had its consent then",
+            Self::DoesNotWait => "it does not wait for consent",
+        })
+    }
+}
+
 /// A tag that a trigger chose for an event, not yet permitted.
 #[derive(Debug)]
 pub struct Firing<'c> {
@@ -85,6 +115,8 @@ pub enum Gated<'c> {
     Held(Missing),
     /// Consent is missing.
     Blocked(Missing),
+    /// The event was sent before, and this tag was done with it.
+    Settled(Settled),
 }
 
 /// The types that a tag needs and that were not granted, with the state that said so.
@@ -100,26 +132,36 @@ impl fmt::Display for Missing {
         for (position, kind) in self.types.iter().enumerate() {
             let answer = self.state.answer(kind);
             let lead = if position == 0 { "needs" } else { "; needs" };
-            write!(f, "{lead} {kind}, which is {} ({})", answer.status.word(), answer.source.phrase())?;
+            write!(f, "{lead} {kind}, which is {answer}")?;
         }
         Ok(())
     }
 }
 
-/// Decides whether a firing may run. Unknown counts as denied.
-pub fn decide<'c>(firing: Firing<'c>, consent: &ConsentState) -> Gated<'c> {
+/// Decides whether a firing may run. Unknown counts as denied. Of an event that comes again, only what waited for consent
+/// and lacked it then gets its chance.
+pub fn decide<'c>(firing: Firing<'c>, consent: &ConsentState, prospect: Prospect<'_>) -> Gated<'c> {
     let tag = firing.tag;
     let needed = match &tag.consent {
         ConsentNeed::Types(types) => *types,
         ConsentNeed::None { .. } => ConsentTypes::NONE,
     };
+    if let Prospect::CameAgain { then } = prospect {
+        if needed.without(then.granted()).is_empty() {
+            return Gated::Settled(Settled::AllowedThen);
+        }
+        if tag.when_denied == WhenDenied::Skip {
+            return Gated::Settled(Settled::DoesNotWait);
+        }
+    }
     let missing = needed.without(consent.granted());
     if missing.is_empty() {
         return Gated::Permitted(Permitted { tag });
     }
+    let is_answered = matches!(consent.choice, Choice::Made(_)) || missing.iter().any(|kind| consent.is_refused(kind));
     let missing = Missing { types: missing, state: *consent };
-    match (tag.when_denied, consent.choice) {
-        (WhenDenied::Hold, Choice::NotMade | Choice::NotSaid) => Gated::Held(missing),
+    match (tag.when_denied, prospect) {
+        (WhenDenied::Hold, Prospect::MayComeAgain | Prospect::CameAgain { .. }) if !is_answered => Gated::Held(missing),
         _ => Gated::Blocked(missing),
     }
 }

@@ -11,12 +11,13 @@ use serde::Deserialize;
 use super::{
     Container, ContainerSettings, Parts,
     diagnostic::{Diagnostic, Diagnostics, Place, Severity, Sources, did_you_mean, quoted},
-    model::{ConsentRule, SECTIONS, SettingsRule, StatusRule, TagRule, TriggerRule, VariableRule},
+    model::{ConsentRule, SECTIONS, SettingsRule, TagRule, TriggerRule, VariableRule},
     yaml::{self, Key, Node, Placed, Value, decode::Context, decode::decode},
 };
-use crate::consent::{ConsentStatus, ConsentType, Statement};
+use crate::consent::ConsentType;
 
 mod conditions;
+mod consent;
 mod items;
 mod parameters;
 mod tags;
@@ -93,14 +94,15 @@ pub fn load(files: &Sources, options: LoadOptions<'_>) -> Loaded {
     let (templates, scripts) = templates::compile(files, options.library, options.seats, &mut diagnostics);
     let (variables, variable_names) = variables::compile(rules.variables, &options, &mut diagnostics);
     let (triggers, trigger_names) = triggers::compile(rules.triggers, &variable_names, &mut diagnostics);
-    let known = tags::Known { templates: &templates, triggers: &trigger_names, variables: &variable_names };
+    let (consent, vendors) = consent::compile(&rules.consent, &templates, &variable_names, &mut diagnostics);
+    let known =
+        tags::Known { templates: &templates, triggers: &trigger_names, variables: &variable_names, vendors: &vendors };
     let tags = tags::compile(rules.tags, &known, &mut diagnostics);
-    let consent_default = consent_default(&rules.consent, &mut diagnostics);
     let settings = settings(&rules.settings, &mut diagnostics);
 
     let container = (!diagnostics.has_errors()).then(|| {
         let version = options.version.into();
-        Container::assemble(Parts { version, tags, triggers, variables, consent_default, settings, scripts })
+        Container::assemble(Parts { version, tags, triggers, variables, consent, settings, scripts })
     });
     Loaded { container, diagnostics, sources }
 }
@@ -164,25 +166,6 @@ fn read_one<T: for<'de> Deserialize<'de>>(
 ) -> Option<T> {
     let place = key.span.place(file);
     decode(section, &Context { file, owner: &key.name, name: Some(&place) }, diagnostics)
-}
-
-fn consent_default(rules: &[ConsentRule], diagnostics: &mut Diagnostics) -> Statement {
-    let mut statement = Statement::default();
-    let mut places = BTreeMap::new();
-    for (name, status) in rules.iter().flat_map(|rule| &rule.defaults) {
-        let Some(kind) = consent_type(name, "consent", diagnostics) else { continue };
-        let status = match status {
-            StatusRule::Granted => ConsentStatus::Granted,
-            StatusRule::Denied => ConsentStatus::Denied,
-        };
-        if let Some(first) = places.insert(kind, &name.place) {
-            let message = format!("the default of {kind} is given twice");
-            let problem = Diagnostic::error("duplicate-name", message).at(name.place.clone()).of("consent");
-            diagnostics.push(problem.help(format!("the first is at {}:{}", first.file, first.line)));
-        }
-        statement.set(kind, status);
-    }
-    statement
 }
 
 /// A Consent Mode type by its name; reports a name that is none.

@@ -135,12 +135,85 @@ pub enum WhenDeniedRule {
     Hold,
 }
 
-/// The container's consent defaults.
+/// What the container says about consent.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct ConsentRule {
     /// What holds where no signal spoke: `granted` or `denied`, by type.
     pub defaults: PlacedMap<StatusRule>,
+    /// The same for some regions.
+    pub regions: Vec<Placed<RegionRule>>,
+    /// The header in which a trusted proxy names the visitor's country, or a region with its country.
+    pub region_header: Option<Placed<Box<str>>>,
+    /// The header in which it names the subdivision.
+    pub subdivision_header: Option<Placed<Box<str>>>,
+    /// The signals that are read beside those that can only deny; all of them if left out.
+    pub sources: Option<Placed<Vec<Placed<Box<str>>>>>,
+    pub gcd: GcdRule,
+    pub tcf: TcfRule,
+    pub onetrust: OneTrustRule,
+    pub axeptio: AxeptioRule,
+    /// Variables that tell about consent.
+    pub variables: Vec<Placed<VariableSourceRule>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct RegionRule {
+    /// One code of ISO 3166-2, such as `ES` or `US-CA`, or several.
+    pub region: OneOrMany<Placed<Box<str>>>,
+    pub defaults: PlacedMap<StatusRule>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct GcdRule {
+    /// What it means that a site set nothing and Google would assume a grant.
+    pub unset: Option<Placed<UnsetRule>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnsetRule {
+    /// It counts for nothing.
+    Deny,
+    /// It is a grant.
+    Allow,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct TcfRule {
+    /// Numbers in the Global Vendor List, by the names that templates use.
+    pub vendors: PlacedMap<Placed<i64>>,
+}
+
+/// One consent type, or several.
+pub type TypesRule = OneOrMany<Placed<Box<str>>>;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct OneTrustRule {
+    /// The types that a group of cookies stands for, by its id.
+    pub groups: PlacedMap<TypesRule>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct AxeptioRule {
+    /// The types that a vendor stands for, by its name at Axeptio.
+    pub vendors: PlacedMap<TypesRule>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct VariableSourceRule {
+    /// The variable's name.
+    pub from: Placed<Box<str>>,
+    /// The types that its value is about.
+    pub types: TypesRule,
+    /// The value, or the values, that grant them.
+    pub granted_when: Option<OneOrMany<Scalar>>,
+    /// The value, or the values, that deny them.
+    pub denied_when: Option<OneOrMany<Scalar>>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -169,6 +242,8 @@ pub struct ManifestRule {
     /// The Consent Mode types that the template's calls need.
     #[serde(default)]
     pub consent: Vec<Placed<Box<str>>>,
+    /// Whose hands its data comes into, for the TCF; the destinations of its calls if left out.
+    pub vendors: Option<Vec<Box<str>>>,
     /// What the script may ask for.
     #[serde(default)]
     pub permissions: PermissionsRule,

@@ -51,6 +51,7 @@ fn hit() -> Hit {
         path: "/hit".into(),
         query: "".into(),
         headers: HeaderMap::new(),
+        through: crate::hit::Through::Strangers,
         address: None,
         host: "tags.example.com".into(),
         body: "".into(),

@@ -18,6 +18,7 @@ fn hit(body: impl Into<Bytes>) -> Hit {
         path: "/hit".into(),
         query: "".into(),
         headers: HeaderMap::new(),
+        through: crate::hit::Through::Strangers,
         address: None,
         host: "tags.example.com".into(),
         body: body.into(),
@@ -81,7 +82,7 @@ fn what_the_client_has_read_is_not_data_as_well() {
     });
     let event = read_json(&body).unwrap().remove(0).event;
     assert_eq!(Value::Object(event.data), json!({"x": 1}));
-    assert_eq!(event.signals.choice, Choice::Made);
+    assert_eq!(event.signals.answered, crate::consent::Answered::Yes);
 }
 
 fn arbitrary_json() -> impl Strategy<Value = Value> {

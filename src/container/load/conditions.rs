@@ -151,7 +151,7 @@ fn operators(rule: &ConditionRule, owner: &str, diagnostics: &mut Diagnostics) -
     found
 }
 
-fn operand(value: &Scalar, case: Case) -> Operand {
+pub(super) fn operand(value: &Scalar, case: Case) -> Operand {
     let number = match value {
         Scalar::Number(text) => Number::parse(text),
         Scalar::Bool(_) | Scalar::Text(_) => None,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Item, Items, Names, Reading, consent_type, parameters, templates};
+use super::{Item, Items, Names, Reading, consent, consent_type, parameters, templates};
 use crate::{
     consent::{
         ConsentType, ConsentTypes,
@@ -23,6 +23,7 @@ pub(super) struct Known<'a> {
     pub templates: &'a templates::Templates,
     pub triggers: &'a Names,
     pub variables: &'a Names,
+    pub vendors: &'a consent::VendorIds,
 }
 
 pub(super) fn compile(items: Items<TagRule>, known: &Known<'_>, diagnostics: &mut Diagnostics) -> Vec<Tag> {
@@ -43,17 +44,18 @@ fn tag(item: &Item<TagRule>, known: &Known<'_>, diagnostics: &mut Diagnostics) -
         diagnostics.push(problem.at(item.place.clone()).of(&*owner).help(help));
     }
     let needed = template.map_or(ConsentTypes::NONE, |template| template.consent);
-    let consent = consent(item, needed, &owner, diagnostics);
+    let need = need(item, needed, &owner, diagnostics);
     let parameters = template.map(|template| {
         parameters::compile(&rule.parameters, template, known.variables, &item.place, &owner, diagnostics)
     });
     Some(Tag {
         name: Arc::clone(&item.name),
+        recipients: consent::recipients(&template?.vendors, known.vendors),
         template: Arc::clone(&template?.template),
         parameters: Parameters::new(parameters?),
         triggers,
         exceptions,
-        consent: consent?,
+        consent: need?,
         when_denied: match rule.when_denied {
             WhenDeniedRule::Skip => WhenDenied::Skip,
             WhenDeniedRule::Hold => WhenDenied::Hold,
@@ -73,12 +75,7 @@ fn triggers_of(
 }
 
 /// What the tag says of consent. Silence is an error: no tag runs ungated by omission.
-fn consent(
-    item: &Item<TagRule>,
-    needed: ConsentTypes,
-    owner: &str,
-    diagnostics: &mut Diagnostics,
-) -> Option<ConsentNeed> {
+fn need(item: &Item<TagRule>, needed: ConsentTypes, owner: &str, diagnostics: &mut Diagnostics) -> Option<ConsentNeed> {
     let list = |types: ConsentTypes| types.iter().map(ConsentType::name).collect::<Vec<_>>().join(", ");
     let Some(stated) = item.rule.consent.as_ref().map(|consent| consent.as_slice()) else {
         if item.reading == Reading::Flawed {

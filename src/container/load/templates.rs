@@ -24,6 +24,8 @@ pub(super) struct Known {
     pub fields: PlacedMap<FieldRule>,
     /// What a tag of this template should say it needs.
     pub consent: ConsentTypes,
+    /// Whose hands its data comes into.
+    pub vendors: Vec<Box<str>>,
 }
 
 /// The templates by name; `None` for one that is broken, which has been told.
@@ -94,14 +96,16 @@ fn template(name: &str, sources: &Layers<'_>, workshop: &mut Workshop, diagnosti
     let rule: ManifestRule = decode(&root, &context, diagnostics)?;
     check(&rule, &owner, diagnostics);
     let consent = rule.consent.iter().filter_map(|kind| consent_type(kind, &owner, diagnostics)).collect();
+    let destinations = || rule.permissions.destinations.iter().map(|destination| destination.value.clone());
+    let vendors = rule.vendors.clone().unwrap_or_else(|| destinations().collect());
     let template = Template {
         name: name.into(),
         script: script?,
-        destinations: rule.permissions.destinations.iter().map(|destination| destination.value.clone()).collect(),
+        destinations: destinations().collect(),
         cookies: rule.permissions.cookies,
         expire_when_refused: rule.expire_when_refused.into_iter().map(|name| name.value).collect(),
     };
-    Some(Known { template: Arc::new(template), fields: rule.fields, consent })
+    Some(Known { template: Arc::new(template), fields: rule.fields, consent, vendors })
 }
 
 fn compile_script(

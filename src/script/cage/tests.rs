@@ -128,6 +128,7 @@ fn process(container: &Container, body: &Value, clock: MonotonicClock) -> Proces
         path: "/hit".into(),
         query: "".into(),
         headers: HeaderMap::new(),
+        through: crate::hit::Through::Strangers,
         address: None,
         host: "tags.example.com".into(),
         body: body.to_string().into(),
