@@ -116,7 +116,7 @@ impl Evidence {
                 return Answer { status, source };
             }
             // Its update comes before its default, and that before what nobody set.
-            if source.signal() == ConsentSource::GcdUpdate && std::mem::replace(&mut gcd_spoke, true) {
+            if source.signal() == ConsentSource::Gcd && std::mem::replace(&mut gcd_spoke, true) {
                 continue;
             }
             if best.status == ConsentStatus::Unknown
@@ -192,6 +192,7 @@ impl fmt::Display for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.variable {
             Some(name) => write!(f, "variable {name:?}: ")?,
+            None if self.source == ConsentSource::Hit => write!(f, "{}: ", self.source.name())?,
             None => write!(f, "{}: ", self.source.phrase())?,
         }
         let said = match &self.said {

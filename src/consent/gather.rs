@@ -180,12 +180,12 @@ impl Evidence {
         let mut updated = Answered::NotSaid;
         match fields.gcd {
             None => {}
-            Some(_) if !settings.read.contains(ConsentSource::GcdUpdate) => {
-                self.signals.push(Signal::left_out(ConsentSource::GcdUpdate));
+            Some(_) if !settings.read.contains(ConsentSource::Gcd) => {
+                self.signals.push(Signal::left_out(ConsentSource::Gcd));
             }
             Some(value) => match text(value).and_then(gcd::decode) {
                 Ok(gcd) => updated = self.take_gcd(&gcd, settings.unset),
-                Err(fault) => self.signals.push(Signal::new(ConsentSource::GcdUpdate, Err(fault))),
+                Err(fault) => self.signals.push(Signal::new(ConsentSource::Gcd, Err(fault))),
             },
         }
         match fields.gcs {

@@ -9,6 +9,8 @@ use serde::Serialize;
 pub enum ConsentSource {
     /// Said in the hit itself, in `consent`.
     Hit,
+    /// `gcd` as a whole.
+    Gcd,
     /// `gcd`: what the site updated after a choice.
     GcdUpdate,
     /// `gcd`: what the site set by default.
@@ -43,10 +45,10 @@ pub enum ConsentSource {
 }
 
 impl ConsentSource {
-    /// The signals that an event can arrive with, in the order in which traces list them; the three of `gcd` as one.
+    /// The signals that an event can arrive with, in the order in which traces list them.
     pub const SIGNALS: [Self; 13] = [
         Self::Hit,
-        Self::GcdUpdate,
+        Self::Gcd,
         Self::Gcs,
         Self::Tcf,
         Self::Cookiebot,
@@ -62,7 +64,7 @@ impl ConsentSource {
 
     /// Those that a container can leave unread, by their names in `consent.sources`.
     pub const OPTIONAL: [(&str, Self); 8] = [
-        ("gcd", Self::GcdUpdate),
+        ("gcd", Self::Gcd),
         ("gcs", Self::Gcs),
         ("tcf", Self::Tcf),
         ("cookiebot", Self::Cookiebot),
@@ -76,7 +78,7 @@ impl ConsentSource {
     #[must_use]
     pub fn signal(self) -> Self {
         match self {
-            Self::GcdDefault | Self::GcdImplicit => Self::GcdUpdate,
+            Self::GcdUpdate | Self::GcdDefault | Self::GcdImplicit => Self::Gcd,
             other => other,
         }
     }
@@ -90,7 +92,7 @@ impl ConsentSource {
     pub fn name(self) -> &'static str {
         match self {
             Self::Hit => "consent in the hit",
-            Self::GcdUpdate | Self::GcdDefault | Self::GcdImplicit => "gcd",
+            Self::Gcd | Self::GcdUpdate | Self::GcdDefault | Self::GcdImplicit => "gcd",
             Self::Gcs => "gcs",
             Self::Tcf => "TCF",
             Self::Cookiebot => "Cookiebot",

@@ -96,7 +96,8 @@ impl ConsentState {
             | ConsentSource::Axeptio
             | ConsentSource::Variable
             | ConsentSource::Npa => matches!(self.choice, Choice::Made(_)),
-            ConsentSource::GcdDefault
+            ConsentSource::Gcd
+            | ConsentSource::GcdDefault
             | ConsentSource::GcdImplicit
             | ConsentSource::PageDefault
             | ConsentSource::RegionDefault

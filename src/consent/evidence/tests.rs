@@ -179,7 +179,7 @@ fn what_was_then_is_what_the_page_said_then_over_the_defaults() {
 #[test]
 fn what_did_not_come_is_told_from_what_denied() {
     let mut evidence = evidence([says(ConsentSource::GcdDefault, &[(AdStorage, Denied)])]);
-    evidence.read = [ConsentSource::GcdUpdate, ConsentSource::Gcs, ConsentSource::SecGpc].into_iter().collect();
+    evidence.read = [ConsentSource::Gcd, ConsentSource::Gcs, ConsentSource::SecGpc].into_iter().collect();
     assert_eq!(evidence.not_received().collect::<Vec<_>>(), [ConsentSource::Gcs, ConsentSource::SecGpc]);
 }
 
