@@ -12,7 +12,8 @@ use super::{ConsentStatus, ConsentType, Statement, Unreadable};
 
 mod bits;
 
-use bits::{Bits, Holds};
+use bits::Bits;
+pub use bits::Holds;
 
 /// Far longer than a string that names every vendor one by one.
 const MAX_LENGTH: usize = 16 * 1024;
@@ -104,11 +105,22 @@ impl TcString<'_> {
         }
     }
 
+    /// Whether the string's list of vendors with consent holds one, whatever else it says of them.
+    pub fn consents(&self, id: VendorId) -> Holds {
+        let mut list = self.vendors;
+        list.take_vendors(id)
+    }
+
+    /// Whether the string says that a vendor was shown to the visitor; `None` if it does not say who was.
+    pub fn disclosed(&self, id: VendorId) -> Option<Holds> {
+        self.disclosed.map(|mut list| list.take_vendors(id))
+    }
+
     pub fn vendor(&self, id: VendorId) -> Vendor {
         if id.0 == 0 {
             return Vendor::NoConsent;
         }
-        match self.disclosed.map(|mut list| list.take_vendors(id)) {
+        match self.disclosed(id) {
             Some(Holds::Yes) => {}
             None if self.made < DISCLOSURE_REQUIRED => {}
             Some(Holds::No) | None => return Vendor::NotDisclosed,
