@@ -25,3 +25,4 @@ mod operations;
 mod origins;
 mod recovery;
 mod redaction;
+mod seeds;
