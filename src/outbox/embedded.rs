@@ -49,6 +49,7 @@ mod disk;
 mod file;
 mod group;
 mod intake;
+mod log;
 mod people;
 mod queue;
 mod queues;

@@ -20,9 +20,9 @@ use super::{
     chores::{Chores, Shrunk, Space},
     commands,
     disk::{Disk, Room},
-    file::PAGE_BYTES,
     group::{self, AccountRows},
     intake::{Accept, Batch, Command, Settle, Wake, closed},
+    log::{Log, Step},
     queue::Queue,
     ring,
 };
@@ -42,15 +42,6 @@ const RECHECK: Duration = Duration::from_millis(250);
 /// What a probe writes: more than a small group, so that a disk with room for a page or two does not count as recovered.
 const PROBE_BYTES: i32 = 256 * 1024;
 
-/// Pages in the write-ahead log since the last checkpoint that are worth the next.
-const CHECKPOINT_PAGES: usize = (8 << 20) / PAGE_BYTES;
-
-/// Pages at which the writer itself empties the log.
-const TRUNCATE_PAGES: usize = (64 << 20) / PAGE_BYTES;
-
-/// How many more pages it waits when a reader has kept it from doing so.
-const TRUNCATE_AGAIN_PAGES: usize = (16 << 20) / PAGE_BYTES;
-
 pub(super) struct Writer {
     shared: Arc<Shared>,
     conn: Connection,
@@ -63,6 +54,8 @@ pub(super) struct Writer {
     settles: Vec<Settle>,
     trouble: Trouble,
     log: Log,
+    /// The write-ahead log's length, kept up to date by SQLite at every commit.
+    log_pages: Arc<AtomicUsize>,
     /// Reused from group to group: the account of each call, and the id it got.
     rows: Vec<i64>,
     ids: Vec<CallId>,
@@ -78,14 +71,6 @@ enum Trouble {
         error: AcceptError,
         probe_at: Instant,
     },
-}
-
-/// The write-ahead log's length, in pages.
-struct Log {
-    /// Kept up to date by SQLite at every commit.
-    pages: Arc<AtomicUsize>,
-    checkpointed_at: usize,
-    truncate_at: usize,
 }
 
 impl Writer {
@@ -113,7 +98,8 @@ impl Writer {
             batch: Batch::default(),
             settles: Vec::new(),
             trouble: Trouble::None,
-            log: Log { pages, checkpointed_at: 0, truncate_at: TRUNCATE_PAGES },
+            log: Log::default(),
+            log_pages: pages,
             rows: Vec::new(),
             ids: Vec::new(),
         })
@@ -326,27 +312,19 @@ impl Writer {
         error
     }
 
-    /// Has the log checkpointed beside the writer as it grows, and empties it when that does not keep it short.
+    /// Has the log copied into the file beside the writer as it grows, so that it can begin anew.
     fn tend_log(&mut self) {
-        let pages = self.log.pages.load(Ordering::Relaxed);
-        if pages < self.log.checkpointed_at {
-            // A commit found everything copied and began the log anew.
-            self.log.begin_anew();
-        }
-        if pages >= self.log.truncate_at {
-            match self.bell.truncate(&self.conn) {
-                Ok(()) => {
-                    self.log.pages.store(0, Ordering::Relaxed);
-                    self.log.begin_anew();
-                }
-                Err(error) => {
-                    tracing::warn!(%error, pages, "the outbox's write-ahead log cannot be emptied: does someone read it?");
-                    self.log.truncate_at = pages + TRUNCATE_AGAIN_PAGES;
-                }
+        let done = match self.log.step(self.log_pages.load(Ordering::Relaxed), self.bell.copied()) {
+            Step::Nothing => Ok(()),
+            Step::Copy => {
+                self.bell.ring();
+                Ok(())
             }
-        } else if pages >= self.log.checkpointed_at + CHECKPOINT_PAGES {
-            self.log.checkpointed_at = pages;
-            self.bell.ring();
+            Step::Finish => self.bell.finish(&self.conn),
+            Step::Truncate => self.bell.truncate(&self.conn).inspect(|()| self.log_pages.store(0, Ordering::Relaxed)),
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, "the outbox's write-ahead log cannot begin anew: does someone read it?");
         }
     }
 
@@ -359,13 +337,6 @@ impl Writer {
         for settle in self.settles.drain(..) {
             let _ = settle.answer.send(Err(closed()));
         }
-    }
-}
-
-impl Log {
-    fn begin_anew(&mut self) {
-        self.checkpointed_at = 0;
-        self.truncate_at = TRUNCATE_PAGES;
     }
 }
 
