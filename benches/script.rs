@@ -199,6 +199,12 @@ fn main() {
     time("hit through the pipeline, one conversion", || {
         drop(black_box(pipeline::process(&container, Client::DataLayer, &hit, surroundings)));
     });
+    time("consent, said in the hit", || {
+        let of_hit = gather::of_hit(&hit, &container.consent);
+        let evidence = gather::of_event(&Moment::new(&container, &hit, &event), &of_hit);
+        black_box(evidence.state(&Recipients::Unregistered));
+        drop(black_box(evidence));
+    });
     time("the conversion's script", || run("Conversion"));
     time("an empty script", || run("Empty"));
     deduplicate(&call);

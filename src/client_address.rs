@@ -81,6 +81,19 @@ mod tests {
     }
 
     #[test]
+    fn only_a_peer_whom_the_operator_named_is_a_trusted_proxy() {
+        let through = |peer: &str, trusted: &[&str]| {
+            let trusted: Vec<IpNet> = trusted.iter().map(|text| text.parse().expect("a network")).collect();
+            // A visitor may say that a trusted proxy stood in between.
+            let headers = headers(&[("host", "a"), ("x-forwarded-for", "203.0.113.9, 10.0.0.1")]);
+            Caller::of(peer.parse().expect("an address"), &headers, &trusted).through
+        };
+        assert_eq!(through("10.0.0.1", &["10.0.0.0/8"]), Through::TrustedProxy);
+        assert_eq!(through("198.51.100.7", &["10.0.0.0/8"]), Through::Strangers);
+        assert_eq!(through("10.0.0.1", &[]), Through::Strangers);
+    }
+
+    #[test]
     fn the_last_hop_that_is_no_proxy_is_the_visitor() {
         let pairs = [
             ("host", "inner"),

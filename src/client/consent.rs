@@ -30,7 +30,7 @@ pub fn take(
 ) -> Result<Signals, BadHit> {
     let hit = match data.remove("consent") {
         None | Some(Value::Null) => Statement::default(),
-        Some(stated) => statement(&stated, &at("consent"), &[], notes)?,
+        Some(stated) => statement(&stated, &|| at("consent"), &[], notes)?,
     };
     let answered = match data.remove("consent_answered") {
         Some(Value::Bool(true)) => Answered::Yes,
@@ -45,33 +45,38 @@ pub fn take(
     };
     let chance = match data.remove("consent_then") {
         None | Some(Value::Null) => Chance::First,
-        Some(stated) => Chance::Second { then: statement(&stated, &at("consent_then"), &[], notes)? },
+        Some(stated) => Chance::Second { then: statement(&stated, &|| at("consent_then"), &[], notes)? },
     };
     Ok(Signals { hit, answered, defaults, chance })
 }
 
 /// Reads `{"ad_storage": "granted", …}`. `others` are keys that may stand there too.
-fn statement(stated: &Value, place: &str, others: &[&str], notes: &mut Vec<Note>) -> Result<Statement, BadHit> {
-    let Value::Object(stated) = stated else { return Err(BadHit::new(place, SHAPE)) };
+fn statement(
+    stated: &Value,
+    place: &dyn Fn() -> String,
+    others: &[&str],
+    notes: &mut Vec<Note>,
+) -> Result<Statement, BadHit> {
+    let Value::Object(stated) = stated else { return Err(BadHit::new(place(), SHAPE)) };
     let mut said = Statement::default();
     let mut unknown = Vec::new();
     for (kind, status) in stated.iter().filter(|(kind, _)| !others.contains(&kind.as_str())) {
         let Some(known) = ConsentType::from_name(kind) else {
             if let Some(meant) = misspelt(kind) {
-                return Err(BadHit::new(format!("{place}.{kind}"), format!("is written {meant}")));
+                return Err(BadHit::new(format!("{}.{kind}", place()), format!("is written {meant}")));
             }
             unknown.push(kind);
             continue;
         };
         let Some(status) = status.as_str().and_then(ConsentStatus::from_word) else {
-            return Err(BadHit::new(format!("{place}.{kind}"), "must be \"granted\" or \"denied\""));
+            return Err(BadHit::new(format!("{}.{kind}", place()), "must be \"granted\" or \"denied\""));
         };
         said.set(known, status);
     }
     if let [first, others @ ..] = unknown.as_slice() {
         let others = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
         let text = format!("{}{others}: no Consent Mode type, ignored", quoted(first));
-        notes.push(Note { field: place.into(), text: text.into() });
+        notes.push(Note { field: place().into(), text: text.into() });
     }
     Ok(said)
 }
@@ -81,7 +86,7 @@ fn defaults(list: &[Value], place: &str, notes: &mut Vec<Note>) -> Result<Vec<Re
     let mut defaults = Vec::new();
     for (position, entry) in list.iter().enumerate() {
         let place = format!("{place}[{position}]");
-        let said = statement(entry, &place, &NOT_TYPES, notes)?;
+        let said = statement(entry, &|| place.clone(), &NOT_TYPES, notes)?;
         let bad = || {
             BadHit::new(format!("{place}.region"), "must be a region, such as \"ES\" or \"US-CA\", or a list of them")
         };

@@ -56,9 +56,19 @@ impl Evidence {
     /// What the visitor allowed to whoever receives the data.
     pub fn state(&self, recipients: &Recipients) -> ConsentState {
         let mut state = ConsentState { choice: self.choice, ..ConsentState::default() };
+        // What the hit says stands first, and most hits say all there is to say.
+        let explicit = match self.signals.first() {
+            Some(Signal { source: ConsentSource::Hit, said: Said::Types(said), .. }) => *said,
+            _ => Statement::default(),
+        };
+        let has_opt_out = self.signals.iter().any(|signal| signal.source.is_opt_out());
         for kind in ConsentType::ALL {
-            let answer = self.answer(kind, recipients);
-            state.answers[kind as usize] = self.opted_out(kind, answer, self.choice);
+            let answer = match explicit.get(kind) {
+                ConsentStatus::Unknown => self.implied(kind, recipients),
+                status => Answer { status, source: ConsentSource::Hit },
+            };
+            let answer = if has_opt_out { self.opted_out(kind, answer, self.choice) } else { answer };
+            state.answers[kind as usize] = answer;
         }
         state
     }
@@ -103,7 +113,8 @@ impl Evidence {
             .filter(move |source| self.read.contains(*source) && !received.contains(*source))
     }
 
-    fn answer(&self, kind: ConsentType, recipients: &Recipients) -> Answer {
+    /// What follows for a type of which the hit itself says nothing.
+    fn implied(&self, kind: ConsentType, recipients: &Recipients) -> Answer {
         let mut best = Answer::default();
         let mut gcd_spoke = false;
         for signal in self.signals.iter().filter(|signal| !signal.source.is_opt_out()) {
@@ -111,9 +122,6 @@ impl Evidence {
             let source = signal.source;
             if status == ConsentStatus::Unknown {
                 continue;
-            }
-            if source == ConsentSource::Hit {
-                return Answer { status, source };
             }
             // Its update comes before its default, and that before what nobody set.
             if source.signal() == ConsentSource::Gcd && std::mem::replace(&mut gcd_spoke, true) {

@@ -1,7 +1,7 @@
 //! Gathers the evidence: takes an event and the hit that it came with; finds every consent signal that the container
 //! reads, and decodes those that are there. What cookies and headers say is read once a hit.
 
-use http::header::COOKIE;
+use http::{HeaderName, header::COOKIE};
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
@@ -19,6 +19,8 @@ use crate::{
     hit::{Hit, Through},
     variable::Moment,
 };
+
+static SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
 
 /// What a hit's cookies and headers say, for each of its events.
 #[derive(Debug, Default)]
@@ -41,7 +43,7 @@ pub fn of_hit<'h>(hit: &'h Hit, settings: &ConsentSettings) -> HitSignals<'h> {
     if cookies.any {
         found.take_cookies(&cookies, settings);
     }
-    if let Some(value) = hit.headers.get("sec-gpc") {
+    if let Some(value) = hit.headers.get(&SEC_GPC) {
         let said = std::str::from_utf8(value.as_bytes()).map_err(|_| Unreadable::NotText).and_then(opt_out::sec_gpc);
         found.signals.push(Signal::new(ConsentSource::SecGpc, said));
     }
@@ -102,6 +104,8 @@ impl<'e> Fields<'e> {
     fn of(data: &'e Map<String, Value>) -> Self {
         let mut fields = Self::default();
         for (key, value) in data {
+            // By its first letter, because every event comes through here.
+            let Some(b'g' | b'n' | b't' | b'u' | b'x') = key.as_bytes().first() else { continue };
             let place = match key.as_str() {
                 "gcs" | "x-ga-gcs" => &mut fields.gcs,
                 "gcd" | "x-ga-gcd" => &mut fields.gcd,
@@ -266,6 +270,13 @@ impl Evidence {
 /// What holds where no signal speaks: the page's defaults and the container's by region, whichever is more specific, the
 /// strictest of equals; else the container's own.
 fn defaults(page: &[RegionalDefault], settings: &ConsentSettings, whereabouts: Whereabouts) -> [Answer; 7] {
+    let own = |kind| match settings.default.get(kind) {
+        ConsentStatus::Unknown => Answer::default(),
+        status => Answer { status, source: ConsentSource::ContainerDefault },
+    };
+    if page.is_empty() && settings.regions.is_empty() {
+        return ConsentType::ALL.map(own);
+    }
     ConsentType::ALL.map(|kind| {
         let of_page = region::default_of(page, kind, whereabouts);
         let of_region = region::default_of(&settings.regions, kind, whereabouts);
@@ -278,12 +289,7 @@ fn defaults(page: &[RegionalDefault], settings: &ConsentSettings, whereabouts: W
         } else {
             (of_region.1, ConsentSource::RegionDefault)
         };
-        let own = settings.default.get(kind);
-        match (status, own) {
-            (ConsentStatus::Unknown, ConsentStatus::Unknown) => Answer::default(),
-            (ConsentStatus::Unknown, status) => Answer { status, source: ConsentSource::ContainerDefault },
-            (status, _) => Answer { status, source },
-        }
+        if status == ConsentStatus::Unknown { own(kind) } else { Answer { status, source } }
     })
 }
 
