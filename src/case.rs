@@ -72,8 +72,8 @@ pub fn run_file(
         environment.extend(case.environment.clone());
         let Some(container) = containers.get(&environment, diagnostics) else { return results };
         let differences = match hit_of(&rules.defaults, case) {
-            Ok(hit) => {
-                let processed = process(container, hit);
+            Ok((client, hit)) => {
+                let processed = process(container, client, hit);
                 expect::differences(&case.expect, &processed, container)
             }
             Err(fault) => vec![fault],
@@ -141,20 +141,15 @@ impl Containers<'_> {
     }
 }
 
-fn process(container: &Container, hit: Hit) -> Processed {
+fn process(container: &Container, client: Client, hit: Hit) -> Processed {
     let stopped: MonotonicClock = || Duration::ZERO;
     let made = AtomicU64::new(0);
     let new_id = || Uuid::from_u128(u128::from(made.fetch_add(1, Ordering::Relaxed) + 1));
-    pipeline::process(
-        container,
-        Client::DataLayer,
-        &Arc::new(hit),
-        Surroundings { clock: stopped, new_id: &new_id, recent: None },
-    )
+    pipeline::process(container, client, &Arc::new(hit), Surroundings { clock: stopped, new_id: &new_id, recent: None })
 }
 
-/// The hit that a case describes; a sentence about what cannot be in a hit otherwise.
-fn hit_of(defaults: &Defaults, case: &CaseRule) -> Result<Hit, String> {
+/// The hit that a case describes, and the client that claims it; a sentence about what cannot be in a hit otherwise.
+fn hit_of(defaults: &Defaults, case: &CaseRule) -> Result<(Client, Hit), String> {
     let request = case.request.over(&defaults.request);
     let now = case.now.or(defaults.now).map_or(DEFAULT_NOW, |now| now.0);
     let body = match (&case.body, &case.event) {
@@ -164,7 +159,8 @@ fn hit_of(defaults: &Defaults, case: &CaseRule) -> Result<Hit, String> {
         }
         (None, None) => Vec::new(),
     };
-    build_hit(&request, now, body)
+    let method = if case.body.is_none() && case.event.is_none() { Method::GET } else { Method::POST };
+    build_hit(&request, method, now, body)
 }
 
 /// The event as the case tells it, with the defaults where it is silent.
@@ -184,7 +180,15 @@ fn body_of(event: &Node, consent: Option<&Node>, defaults: &Defaults) -> Value {
     body
 }
 
-fn build_hit(request: &RequestRule, received: Timestamp, body: Vec<u8>) -> Result<Hit, String> {
+fn build_hit(
+    request: &RequestRule,
+    method: Method,
+    received: Timestamp,
+    body: Vec<u8>,
+) -> Result<(Client, Hit), String> {
+    let url = request.url.as_deref().unwrap_or(Client::DataLayer.path());
+    let (path, query) = url.split_once('?').unwrap_or((url, ""));
+    let client = Client::claim(path).ok_or_else(|| format!("no client claims hits of {path}"))?;
     let mut headers = HeaderMap::new();
     let cookies: Vec<_> = request.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let cookies = (!cookies.is_empty()).then(|| ("cookie".to_owned(), cookies.join("; ")));
@@ -192,18 +196,19 @@ fn build_hit(request: &RequestRule, received: Timestamp, body: Vec<u8>) -> Resul
         let header = HeaderName::try_from(name.as_str()).map_err(|_| format!("{name:?} is no header name"))?;
         headers.insert(header, HeaderValue::try_from(value).map_err(|_| format!("{name} cannot have this value"))?);
     }
-    Ok(Hit {
+    let hit = Hit {
         id: HitId(Uuid::nil()),
         received,
-        method: Method::POST,
-        path: "/hit".into(),
-        query: "".into(),
+        method,
+        path: path.into(),
+        query: query.into(),
         headers,
         through: Through::TrustedProxy,
         address: Some(request.address.unwrap_or(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7)))),
         host: request.host.as_deref().unwrap_or("tags.example.com").into(),
         body: body.into(),
-    })
+    };
+    Ok((client, hit))
 }
 
 /// A difference as a diagnostic, for the renderers.

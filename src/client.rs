@@ -15,6 +15,11 @@ use crate::{
 
 pub mod consent;
 pub mod datalayer;
+mod fields;
+pub mod ga4;
+pub mod measurement;
+mod parameters;
+pub mod pixel;
 
 /// Bounds on what one hit may bring.
 pub const MAX_BODY: usize = 1_000_000;
@@ -62,12 +67,37 @@ pub enum Keeping {
 pub enum Client {
     /// Our own JSON, `POST /hit`.
     DataLayer,
+    /// Google Analytics 4's protocol, `/g/collect`.
+    Ga4,
+    /// Google Analytics 4's Measurement Protocol, `POST /mp/collect`.
+    Measurement,
+    /// One event in an image's address, `GET /p.gif`.
+    Pixel,
 }
 
 impl Client {
+    pub const ALL: [Self; 4] = [Self::DataLayer, Self::Ga4, Self::Measurement, Self::Pixel];
+
+    /// The client that claims hits of this path; every path has one at most.
+    pub fn claim(path: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|client| client.path() == path)
+    }
+
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::DataLayer => "/hit",
+            Self::Ga4 => "/g/collect",
+            Self::Measurement => "/mp/collect",
+            Self::Pixel => "/p.gif",
+        }
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Self::DataLayer => "dataLayer",
+            Self::Ga4 => "ga4",
+            Self::Measurement => "measurement",
+            Self::Pixel => "pixel",
         }
     }
 
@@ -75,6 +105,7 @@ impl Client {
     pub fn keeping(self) -> Keeping {
         match self {
             Self::DataLayer => Keeping::Page,
+            Self::Ga4 | Self::Measurement | Self::Pixel => Keeping::Nobody,
         }
     }
 
@@ -82,6 +113,9 @@ impl Client {
     pub fn read(self, hit: &Hit, new_id: &dyn Fn() -> Uuid) -> Result<Vec<Read>, BadHit> {
         match self {
             Self::DataLayer => datalayer::read(hit, new_id),
+            Self::Ga4 => ga4::read(hit, new_id),
+            Self::Measurement => measurement::read(hit, new_id),
+            Self::Pixel => pixel::read(hit, new_id),
         }
     }
 }
@@ -99,3 +133,6 @@ pub fn adopt_client_id(event: &mut Event, hit: &Hit, consent: &ConsentState) {
         event.data.insert("client_id".to_owned(), id.into());
     }
 }
+
+#[cfg(test)]
+mod tests;

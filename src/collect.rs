@@ -13,7 +13,7 @@ use axum::{
     extract::{ConnectInfo, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{any, get},
 };
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use ipnet::IpNet;
@@ -22,7 +22,7 @@ use serde_json::json;
 use crate::{
     app::{self, App, Readiness},
     body::{Bodies, read_on},
-    client::Client,
+    client::{Client, pixel::GIF},
     client_address::{Caller, bare_host},
     cookie,
     error::Refusal,
@@ -47,8 +47,9 @@ impl Collect {
 
     /// The routes that sites use.
     pub fn routes(self: Arc<Self>) -> Router {
-        Router::new()
-            .route("/hit", axum::routing::any(hit))
+        Client::ALL
+            .into_iter()
+            .fold(Router::new(), |routes, client| routes.route(client.path(), any(hit)))
             .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))
             .fallback(|| async { Refusal::Unclaimed })
@@ -70,34 +71,42 @@ async fn hit(
 ) -> Response {
     let started = Instant::now();
     let (head, mut body) = request.into_parts();
+    let Some(client) = Client::claim(head.uri.path()) else { return Refusal::Unclaimed.into_response() };
     let caller = Caller::of(peer.ip(), &head.headers, &collect.trusted_proxies);
     let origin = match origin(&collect.app, &head.headers, &caller) {
         Ok(origin) => origin,
         Err(refusal) => {
             read_on(body);
-            return answered(&collect, started, Err(refusal));
+            return answered(&collect, client, started, Err(refusal));
         }
     };
     if head.method == Method::OPTIONS {
-        return with_cors(preflight(), origin);
+        return with_cors(preflight(client), origin);
     }
     let accepts_json = accepts_json(&head.headers);
-    let result = receive(&collect, head, &mut body, caller).await;
+    let result = receive(&collect, client, head, &mut body, caller).await;
     if !matches!(result, Ok(_) | Err(Refusal::Slow)) {
         read_on(body);
     }
-    let result = result.map(|decided| answer(&decided, accepts_json));
-    with_cors(answered(&collect, started, result), origin)
+    let result = result.map(|decided| answer(client, &decided, accepts_json));
+    with_cors(answered(&collect, client, started, result), origin)
 }
 
-async fn receive(collect: &Collect, head: Parts, body: &mut Body, caller: Caller) -> Result<Decided, Refusal> {
-    if head.method != Method::POST {
-        return Err(Refusal::Method { allow: "POST, OPTIONS" });
+async fn receive(
+    collect: &Collect,
+    client: Client,
+    head: Parts,
+    body: &mut Body,
+    caller: Caller,
+) -> Result<Decided, Refusal> {
+    let allow = allowed(client);
+    if !allow.split(", ").any(|method| head.method == method) {
+        return Err(Refusal::Method { allow });
     }
     if collect.limiter.as_ref().is_some_and(|limiter| limiter.check_key(&network(caller.address)).is_err()) {
         return Err(Refusal::TooMany);
     }
-    if !is_json_or_text(&head.headers) {
+    if matches!(client, Client::DataLayer | Client::Measurement) && !is_json_or_text(&head.headers) {
         return Err(Refusal::MediaType);
     }
     let body = collect.bodies.read(body, &head.headers).await?;
@@ -114,7 +123,7 @@ async fn receive(collect: &Collect, head: Parts, body: &mut Body, caller: Caller
         host: caller.host,
         body: body.bytes.clone(),
     };
-    collect.app.take(Client::DataLayer, hit).await
+    collect.app.take(client, hit).await
 }
 
 /// The origin to answer to, if the request names one. By default pages of the tagging host's own site may send; the
@@ -142,8 +151,10 @@ fn accepts_json(headers: &HeaderMap) -> bool {
     accept.split(',').any(|kind| kind.split(';').next().unwrap_or_default().trim() == "application/json")
 }
 
-fn answer(decided: &Decided, as_json: bool) -> Response {
-    let mut response = if as_json {
+fn answer(client: Client, decided: &Decided, as_json: bool) -> Response {
+    let mut response = if client == Client::Pixel {
+        ([(header::CONTENT_TYPE, HeaderValue::from_static("image/gif"))], GIF).into_response()
+    } else if as_json && client == Client::DataLayer {
         let held: Vec<_> =
             decided.held.iter().map(|held| json!({"event_id": held.event_id, "needs": held.needs})).collect();
         Json(json!({"accepted": decided.events, "held": held})).into_response()
@@ -159,7 +170,7 @@ fn answer(decided: &Decided, as_json: bool) -> Response {
     response
 }
 
-fn answered(collect: &Collect, started: Instant, result: Result<Response, Refusal>) -> Response {
+fn answered(collect: &Collect, client: Client, started: Instant, result: Result<Response, Refusal>) -> Response {
     let (outcome, response) = match result {
         Ok(response) => ("accepted", response),
         Err(refusal) => {
@@ -170,13 +181,22 @@ fn answered(collect: &Collect, started: Instant, result: Result<Response, Refusa
             (refusal.outcome(), refusal.into_response())
         }
     };
-    collect.app.metrics.answered(Client::DataLayer.name(), outcome, started.elapsed());
+    collect.app.metrics.answered(client.name(), outcome, started.elapsed());
     response
 }
 
-fn preflight() -> Response {
+/// The methods of a client's hits, as the header `Allow` has them.
+fn allowed(client: Client) -> &'static str {
+    match client {
+        Client::DataLayer | Client::Measurement => "POST, OPTIONS",
+        Client::Ga4 => "GET, POST, OPTIONS",
+        Client::Pixel => "GET, OPTIONS",
+    }
+}
+
+fn preflight(client: Client) -> Response {
     let headers = [
-        (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, OPTIONS")),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(allowed(client))),
         (header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("content-type, accept")),
         (header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600")),
     ];

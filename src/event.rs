@@ -35,6 +35,8 @@ pub enum IdOrigin {
     Site,
     /// The order's `transaction_id`.
     Transaction,
+    /// Made of what a GA4 hit says of its page, visitor and place in the page; a second copy of the hit gets it too.
+    Derived,
     /// Made here: a second copy of the event would get another one, so it cannot be deduplicated.
     Generated,
 }

@@ -29,9 +29,10 @@ pub(super) fn case(name: &Placed<Arc<str>>, case: &CaseRule, at: &Context<'_>, d
 fn input(name: &Placed<Arc<str>>, case: &CaseRule, at: &Context<'_>) -> Option<Diagnostic> {
     let problem = |message: &str| Diagnostic::error("case-input", format!("{} {message}", at.owner)).of(at.owner);
     Some(match (&case.event, &case.body, &case.consent) {
+        (None, None, _) if case.request.url.is_some() => return None,
         (None, None, _) => {
-            let help = "add event: { event: NAME, … }, or body: with raw text".to_owned();
-            problem("has neither event nor body").at(name.place.clone()).help(help)
+            let help = "add event: { event: NAME, … }, body: with raw text, or request: { url: … }".to_owned();
+            problem("has neither event, body nor url").at(name.place.clone()).help(help)
         }
         (Some(_), Some(body), _) => {
             problem("has both event and body").at(body.place.clone()).help("keep one of them".to_owned())

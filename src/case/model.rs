@@ -45,7 +45,7 @@ pub struct CaseRule {
     pub environment: BTreeMap<String, String>,
     #[serde(default)]
     pub request: RequestRule,
-    /// The body of `POST /hit`: one event, or `events`.
+    /// The body of `POST /hit`: one event, or `events`. Without this and `body`, the hit is a `GET` of `request.url`.
     pub event: Option<Node>,
     /// The body as raw text, in place of `event`; it is sent as it stands, without the defaults.
     pub body: Option<Placed<String>>,
@@ -74,6 +74,8 @@ impl TryFrom<String> for Now {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct RequestRule {
+    /// Path and query, such as `/g/collect?v=2&tid=G-TEST&en=page_view`; `/hit` if it is left out.
+    pub url: Option<String>,
     /// The tagging host that was asked for.
     pub host: Option<String>,
     /// The visitor's address.
@@ -87,6 +89,7 @@ impl RequestRule {
     #[must_use]
     pub fn over(&self, under: &Self) -> Self {
         let mut request = under.clone();
+        request.url = self.url.clone().or(request.url);
         request.host = self.host.clone().or(request.host);
         request.address = self.address.or(request.address);
         request.headers.extend(self.headers.clone());

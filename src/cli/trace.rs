@@ -173,6 +173,7 @@ fn event_text(out: &mut impl Write, event: &EventTrace) -> anyhow::Result<()> {
     let origin = match event.id.origin {
         crate::event::IdOrigin::Site => "the site's",
         crate::event::IdOrigin::Transaction => "the order's",
+        crate::event::IdOrigin::Derived => "made of the GA4 hit",
         crate::event::IdOrigin::Generated => "generated, so not deduplicable",
     };
     writeln!(out, "\nevent {:?}, id {} ({origin}), at {}", event.name, event.id.text, event.time)?;

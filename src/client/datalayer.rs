@@ -1,21 +1,14 @@
 //! The `dataLayer` client: `POST /hit`, our own JSON. One event `{"event": "purchase", …}`, or several in
 //! `{"events": […], …}` whose other keys all of them share. Keys are normalised to their GA4 names.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{BadHit, MAX_DEPTH, MAX_EVENTS, Read, consent};
-use crate::{
-    event::{Event, EventId, IdOrigin, to_text},
-    hit::Hit,
-    time::Timestamp,
-    trace::Note,
-};
+use super::{BadHit, MAX_DEPTH, MAX_EVENTS, Read, consent, fields};
+use crate::{event::Event, hit::Hit, time::Timestamp, trace::Note};
 
-const MAX_NAME_CHARACTERS: usize = 100;
-const MAX_ID_CHARACTERS: usize = 256;
 /// An event may have happened at most this long before it arrived.
 const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -27,7 +20,7 @@ const BROWSERS_OWN: [&str; 5] = ["ip_override", "user_agent", "cookies", "common
 const MAX_SHARED: usize = 4_000_000;
 
 /// Keys of the event itself, which `ecommerce` cannot supply.
-const EVENTS_OWN: [&str; 8] =
+pub const EVENTS_OWN: [&str; 8] =
     ["event", "event_id", "event_time", "sent_at", "consent", "consent_answered", "consent_defaults", "consent_then"];
 
 /// Names that sites use for a key, and its GA4 name.
@@ -54,13 +47,7 @@ const USER_ALIASES: [(&str, &str); 6] = [
 
 /// Reads the events of a hit, all or none.
 pub fn read(hit: &Hit, new_id: &dyn Fn() -> Uuid) -> Result<Vec<Read>, BadHit> {
-    let body: Value = serde_json::from_slice(&hit.body).map_err(|error| syntax_error(&error))?;
-    if is_deeper_than(&body, MAX_DEPTH) {
-        return Err(too_deep());
-    }
-    let Value::Object(mut envelope) = body else {
-        return Err(BadHit::new("", "the body must be a JSON object with \"event\" or \"events\""));
-    };
+    let mut envelope = json_object(&hit.body, "the body must be a JSON object with \"event\" or \"events\"")?;
     let events = match envelope.remove("events") {
         None | Some(Value::Null) => return Ok(vec![read_event(envelope, "", hit, new_id)?]),
         Some(Value::Array(events)) => events,
@@ -87,6 +74,16 @@ pub fn read(hit: &Hit, new_id: &dyn Fn() -> Uuid) -> Result<Vec<Read>, BadHit> {
         read_event(event, &place, hit, new_id)
     });
     events.collect()
+}
+
+/// A body that is a JSON object, not too deep; `otherwise` is said of any other JSON.
+pub fn json_object(body: &[u8], otherwise: &str) -> Result<Map<String, Value>, BadHit> {
+    let body: Value = serde_json::from_slice(body).map_err(|error| syntax_error(&error))?;
+    if is_deeper_than(&body, MAX_DEPTH) {
+        return Err(too_deep());
+    }
+    let Value::Object(object) = body else { return Err(BadHit::new("", otherwise)) };
+    Ok(object)
 }
 
 /// Gives an event the envelope's keys that it lacks; its own consent lies over the envelope's, type by type. A null is
@@ -119,26 +116,27 @@ fn weight(value: &Value) -> usize {
     }
 }
 
-fn read_event(mut data: Map<String, Value>, place: &str, hit: &Hit, new_id: &dyn Fn() -> Uuid) -> Result<Read, BadHit> {
+pub fn read_event(
+    mut data: Map<String, Value>,
+    place: &str,
+    hit: &Hit,
+    new_id: &dyn Fn() -> Uuid,
+) -> Result<Read, BadHit> {
     let at = |field: &str| if place.is_empty() { field.to_owned() } else { format!("{place}.{field}") };
     let mut notes = Vec::new();
     normalise(&mut data, &mut notes);
     let name = match data.remove("event") {
-        Some(Value::String(name)) if is_plain(&name, MAX_NAME_CHARACTERS) => name,
+        Some(Value::String(name)) if fields::is_plain(&name, fields::MAX_NAME_CHARACTERS) => name,
         None | Some(Value::Null) => return Err(BadHit::new(at("event"), "is missing: it names the event")),
-        Some(_) => {
-            let message =
-                format!("must be a text of 1 to {MAX_NAME_CHARACTERS} characters, none of them a control character");
-            return Err(BadHit::new(at("event"), message));
-        }
+        Some(_) => return Err(BadHit::new(at("event"), fields::name_shape())),
     };
     let signals = consent::take(&mut data, &at, &mut notes)?;
     let time = event_time(&mut data, &at, hit.received)?;
-    let id = event_id(&mut data, &at, new_id)?;
+    let id = fields::event_id(&mut data, &at, new_id)?;
     Ok(Read { event: Event { name: name.into(), id, time, data, signals }, notes })
 }
 
-/// Brings keys to their GA4 names and takes out what the browser states by itself.
+/// Brings keys to their GA4 names.
 fn normalise(data: &mut Map<String, Value>, notes: &mut Vec<Note>) {
     if let Some(Value::Object(ecommerce)) = data.get_mut("ecommerce") {
         let lifted = std::mem::take(ecommerce);
@@ -150,8 +148,18 @@ fn normalise(data: &mut Map<String, Value>, notes: &mut Vec<Note>) {
     }
     rename(data, &ALIASES);
     if let Some(Value::Object(user)) = data.get_mut("user_data") {
-        rename(user, &USER_ALIASES);
+        rename_user_data(user);
     }
+    drop_browsers_own(data, notes);
+}
+
+/// Brings the keys of `user_data` to their GA4 names.
+pub fn rename_user_data(user: &mut Map<String, Value>) {
+    rename(user, &USER_ALIASES);
+}
+
+/// Takes out what a browser states by itself: otherwise anyone could write another's address.
+pub fn drop_browsers_own(data: &mut Map<String, Value>, notes: &mut Vec<Note>) {
     for key in BROWSERS_OWN {
         if data.remove(key).is_some() {
             notes
@@ -194,40 +202,6 @@ fn event_time(
     let Some(happened) = happened else { return Ok(received) };
     let time = Timestamp(received.0.saturating_sub(sent.unwrap_or(received.0).saturating_sub(happened)));
     Ok(time.clamp(received.minus(MAX_AGE), received))
-}
-
-fn event_id(
-    data: &mut Map<String, Value>,
-    at: &impl Fn(&str) -> String,
-    new_id: &dyn Fn() -> Uuid,
-) -> Result<EventId, BadHit> {
-    match data.remove("event_id") {
-        None | Some(Value::Null) => {}
-        Some(stated) => {
-            let text = scalar_text(&stated).filter(|text| is_plain(text, MAX_ID_CHARACTERS));
-            let bad = || {
-                BadHit::new(
-                    at("event_id"),
-                    format!("must be a text of 1 to {MAX_ID_CHARACTERS} characters, none of them a control character"),
-                )
-            };
-            return Ok(EventId { text: text.ok_or_else(bad)?.into(), origin: IdOrigin::Site });
-        }
-    }
-    match data.get("transaction_id").and_then(scalar_text).filter(|order| is_plain(order, MAX_ID_CHARACTERS)) {
-        Some(order) => Ok(EventId { text: order.trim().into(), origin: IdOrigin::Transaction }),
-        None => Ok(EventId { text: new_id().to_string().into(), origin: IdOrigin::Generated }),
-    }
-}
-
-/// A text, or a number as people write it.
-fn scalar_text(value: &Value) -> Option<Cow<'_, str>> {
-    if value.is_string() || value.is_number() { to_text(value) } else { None }
-}
-
-/// Something in it, not too long, and nothing that would move an operator's cursor when it is shown.
-fn is_plain(text: &str, max_characters: usize) -> bool {
-    !text.trim().is_empty() && text.chars().count() <= max_characters && !text.chars().any(char::is_control)
 }
 
 fn syntax_error(error: &serde_json::Error) -> BadHit {

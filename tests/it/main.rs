@@ -12,6 +12,7 @@
 
 mod bad_input;
 mod cases;
+mod clients;
 mod command_line;
 mod dead_letters;
 mod deduplication;

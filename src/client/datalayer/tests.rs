@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::event::IdOrigin;
 use crate::hit::HitId;
 
 const RECEIVED: Timestamp = Timestamp(1_767_268_800_000);
