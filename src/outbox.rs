@@ -15,7 +15,10 @@ use crate::{
     time::Timestamp,
 };
 
+use sought::Sought;
+
 pub mod embedded;
+pub mod sought;
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -73,6 +76,17 @@ pub trait Outbox: Send + Sync + 'static {
 
     /// Forgets calls for good, dead or pending (unless leased). Returns how many.
     fn discard<'a>(&'a self, ids: &'a [CallId]) -> BoxFuture<'a, Result<usize, StoreError>>;
+
+    /// Forgets every call that holds what is sought and was accepted before, dead or pending. A call that is just being
+    /// sent cannot be called back; but it is forgotten as well, so it will not be sent again.
+    ///
+    /// For people, and for a visitor who withdraws consent: it looks at every call, so its cost is bounded. All who ask
+    /// while it looks are served together by the next look, which rests for a multiple of the time that the one before
+    /// took; and no more may wait than there is room for ([`StoreError`]). A store where little waits answers at once.
+    fn forget<'a>(&'a self, sought: &'a Sought) -> BoxFuture<'a, Result<Forgotten, StoreError>>;
+
+    /// Sees to it that nothing of what was forgotten, discarded or delivered can be read in the store's files any more.
+    fn scrub(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Whether a hit could be accepted now; the words are for `/readyz`'s log line and the admin.
     fn writable(&self) -> Result<(), AcceptError>;
@@ -183,6 +197,15 @@ pub struct ListQuery {
     pub after: Option<Cursor>,
     /// At most this many; the store may give fewer.
     pub limit: usize,
+}
+
+/// How many calls were forgotten, by where they were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forgotten {
+    pub pending: u64,
+    pub dead: u64,
+    /// Of those that were just being sent: they may still arrive.
+    pub in_flight: u64,
 }
 
 /// Where a page of a list ended. Opaque: only the store that made it can read it.

@@ -6,6 +6,7 @@ use std::fmt;
 use base64::{
     Engine, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+    prelude::{BASE64_STANDARD_NO_PAD as STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD},
 };
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
@@ -53,6 +54,11 @@ impl Digest {
         let decode = |engine: GeneralPurpose, buffer: &mut [u8]| engine.decode_slice(text, buffer).ok();
         let length = decode(STANDARD, &mut buffer).or_else(|| decode(URL_SAFE, &mut buffer))?;
         buffer.get(..length)?.try_into().ok().map(Self)
+    }
+
+    /// The digest in base64 as others write it, in either alphabet, without the padding.
+    pub fn base64(&self) -> [String; 2] {
+        [STANDARD_NO_PAD, URL_SAFE_NO_PAD].map(|engine| engine.encode(self.0))
     }
 
     pub fn is_of_nothing(&self) -> bool {

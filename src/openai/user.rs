@@ -303,6 +303,14 @@ impl<'a, 'n> Builder<'a, 'n> {
     }
 }
 
+/// An e-mail address as it is hashed.
+///
+/// # Errors
+/// The text is none.
+pub fn normalised_email(text: &str) -> Result<Cow<'_, str>, Reason> {
+    normalise::before_hashing(UserField::Email, text.trim())
+}
+
 /// The elements of a list; any other value as if it were a list of one.
 fn elements(value: &Value) -> std::slice::Iter<'_, Value> {
     value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice).iter()

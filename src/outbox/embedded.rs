@@ -7,7 +7,7 @@
 //! 3. `queues` holds what is pending, a `queue` for each account. A call's body goes there straight from the commit;
 //!    what does not fit into memory is read back later by `read`.
 //! 4. A delivery leases calls from memory and settles them, by way of the same writer.
-//! 5. `people` reads lists and single calls for the admin; the writer runs its `commands`.
+//! 5. `people` reads lists and single calls for the admin; the writer runs its `commands`. `forget` passes over everything.
 //!
 //! The file decides: memory is changed only after the commit, and is built anew from the file when it is opened.
 //! The locks, in the order in which they may be taken: `reads`, then `queues`; all others are taken alone.
@@ -27,7 +27,8 @@ use self::{
     checkpoint::Checkpointer,
     chores::Chores,
     disk::{Disk, Identity},
-    intake::{Accept, Command, Intake, Order, Settle, closed},
+    forget::Passes,
+    intake::{Accept, Command, Intake, Order, Scrubbed, Settle, closed},
     queues::{Lease, Queues},
     read::Limits,
     writer::Writer,
@@ -36,8 +37,8 @@ use crate::{
     call::Account,
     deduplication::PastCall,
     outbox::{
-        AcceptError, AccountState, BoxFuture, CallId, Leased, ListQuery, Outbox, Page, Record, Settlement, StoreError,
-        StoredCall,
+        AcceptError, AccountState, BoxFuture, CallId, Forgotten, Leased, ListQuery, Outbox, Page, Record, Settlement,
+        StoreError, StoredCall, sought::Sought,
     },
     time::Timestamp,
 };
@@ -47,6 +48,7 @@ mod chores;
 mod commands;
 mod disk;
 mod file;
+mod forget;
 mod group;
 mod intake;
 mod log;
@@ -69,6 +71,10 @@ const CALL_OVERHEAD: usize = 256;
 
 /// How many ids the writer takes from a person's command between two groups.
 const COMMAND_IDS: usize = 1_000;
+
+/// How often, and how soon again, the files are scrubbed while a reader keeps the write-ahead log from being emptied.
+const SCRUB_ATTEMPTS: usize = 50;
+const SCRUB_PAUSE: Duration = Duration::from_millis(100);
 
 /// How an embedded outbox behaves.
 #[derive(Clone)]
@@ -122,8 +128,9 @@ struct Shared {
     appeared: Arc<Notify>,
     /// The connection for leases that must read. Whoever holds it knows that no read is under way.
     reads: Mutex<Option<Connection>>,
-    /// The connection for lists and single calls.
+    /// The connection for lists and single calls, and for passes.
     looks: Mutex<Option<Connection>>,
+    passes: Passes,
 }
 
 struct Threads {
@@ -150,6 +157,7 @@ impl Embedded {
             appeared: Arc::new(Notify::new()),
             reads: Mutex::new(Some(file::open_reader(path)?)),
             looks: Mutex::new(Some(file::open_reader(path)?)),
+            passes: Passes::default(),
         });
         let checkpointer = Checkpointer::start(file::open_checkpointer(path)?)?;
         let identity = Identity::of(dir.join(file::NAME)).context("cannot look at the outbox's file")?;
@@ -161,12 +169,12 @@ impl Embedded {
         Ok(Self { shared, threads: Arc::new(Mutex::new(Some(Threads { writer, checkpointer }))) })
     }
 
-    async fn command(&self, order: Order, ids: &[CallId]) -> Result<usize, StoreError> {
+    async fn change(&self, order: Order, ids: &[CallId]) -> Result<usize, StoreError> {
         let mut changed = 0;
         for ids in ids.chunks(COMMAND_IDS) {
             let (answer, done) = oneshot::channel();
-            self.shared.intake.command(Command { order, ids: ids.to_vec(), answer })?;
-            changed += done.await.unwrap_or_else(|_| Err(closed()))?;
+            self.shared.intake.command(Command::Change { order, ids: ids.to_vec(), answer })?;
+            changed += done.await.unwrap_or_else(|_| Err(closed()))?.len();
         }
         Ok(changed)
     }
@@ -177,7 +185,7 @@ impl Embedded {
         query: impl FnOnce(&Connection) -> anyhow::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let shared = Arc::clone(&self.shared);
-        blocking(move || query(lock(&shared.looks).as_ref().ok_or(closed().0)?)).await
+        blocking(move || shared.look(query)).await
     }
 }
 
@@ -280,11 +288,37 @@ impl Outbox for Embedded {
     }
 
     fn replay<'a>(&'a self, ids: &'a [CallId]) -> BoxFuture<'a, Result<usize, StoreError>> {
-        Box::pin(self.command(Order::Replay, ids))
+        Box::pin(self.change(Order::Replay, ids))
     }
 
     fn discard<'a>(&'a self, ids: &'a [CallId]) -> BoxFuture<'a, Result<usize, StoreError>> {
-        Box::pin(self.command(Order::Discard, ids))
+        Box::pin(self.change(Order::Discard, ids))
+    }
+
+    fn forget<'a>(&'a self, sought: &'a Sought) -> BoxFuture<'a, Result<Forgotten, StoreError>> {
+        Box::pin(forget::forget(&self.shared, sought.clone()))
+    }
+
+    fn scrub(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async {
+            let mut attempts = 0;
+            loop {
+                let (answer, done) = oneshot::channel();
+                self.shared.intake.command(Command::Scrub { answer })?;
+                match done.await.unwrap_or_else(|_| Err(closed())) {
+                    Ok(Scrubbed::Wholly) => return Ok(()),
+                    Ok(Scrubbed::InPart) => {}
+                    // The writer cannot wait for a reader to go away, but we can.
+                    Err(_) if attempts < SCRUB_ATTEMPTS => {
+                        attempts += 1;
+                        tokio::time::sleep(SCRUB_PAUSE).await;
+                    }
+                    Err(StoreError(error)) => {
+                        return Err(StoreError(error.context("the files still hold it; does someone read them?")));
+                    }
+                }
+            }
+        })
     }
 
     /// A write queue that is full at the moment is not reported: it empties within milliseconds.
@@ -307,6 +341,11 @@ impl Outbox for Embedded {
 }
 
 impl Shared {
+    /// Asks the file on behalf of people.
+    fn look<T>(&self, query: impl FnOnce(&Connection) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        query(lock(&self.looks).as_ref().ok_or(closed().0)?)
+    }
+
     fn queues(&self) -> MutexGuard<'_, Queues> {
         lock(&self.queues)
     }

@@ -15,8 +15,8 @@ use crate::{
     deduplication::PastCall,
     delivery::lock,
     outbox::{
-        AcceptError, AccountState, BoxFuture, CallId, CallState, Cursor, Death, Leased, ListQuery, Outbox, Page,
-        Record, Settlement, StoreError, StoredCall,
+        AcceptError, AccountState, BoxFuture, CallId, CallState, Cursor, Death, Forgotten, Leased, ListQuery, Outbox,
+        Page, Record, Settlement, StoreError, StoredCall, sought::Sought,
     },
     time::Timestamp,
 };
@@ -279,6 +279,14 @@ impl Outbox for Memory {
                 before - calls.len()
             }))
         })
+    }
+
+    fn forget<'a>(&'a self, _: &'a Sought) -> BoxFuture<'a, Result<Forgotten, StoreError>> {
+        unreachable!("deliveries do not ask for it")
+    }
+
+    fn scrub(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        unreachable!("deliveries do not ask for it")
     }
 
     fn writable(&self) -> Result<(), AcceptError> {

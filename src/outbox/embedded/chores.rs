@@ -8,7 +8,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::commands;
+use super::{checkpoint::CheckpointBell, commands, intake::Scrubbed};
 use crate::time::Timestamp;
 
 /// Tells the time on the wall clock.
@@ -108,6 +108,17 @@ impl Chores {
         });
         if freed > 0 { Shrunk::Yes } else { Shrunk::No }
     }
+}
+
+/// Gives free pages back, which may still hold what was deleted; with the last of them, empties the write-ahead log. What
+/// was deleted from pages that are in use was overwritten at once (`secure_delete`).
+pub(super) fn scrub(conn: &Connection, bell: &CheckpointBell) -> rusqlite::Result<Scrubbed> {
+    free_pages(conn, 0)?;
+    if free_pages(conn, 0)? > 0 {
+        return Ok(Scrubbed::InPart);
+    }
+    bell.truncate(conn)?;
+    Ok(Scrubbed::Wholly)
 }
 
 /// Gives some of the file's free pages back, but keeps some; says how many went.

@@ -1,5 +1,5 @@
-//! What people ask of the store: replay and discard. Run by the writer, each in a transaction of its own.
-//! Takes ids as they came, valid or not; gives how many calls were changed.
+//! What people ask of the store: to replay calls, to discard them, to forget them. Run by the writer, each in a transaction
+//! of its own. Takes ids as they came, valid or not; gives the calls that were changed.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::{
     Shared,
     file::rowid,
     group,
-    intake::Order,
+    intake::{Changed, Order, Place},
     lock,
     queue::{Queue, Span, Withdrawal},
     read,
@@ -19,19 +19,24 @@ use crate::{
     time::Timestamp,
 };
 
-/// Runs one command.
-pub(super) fn run(shared: &Shared, conn: &mut Connection, order: Order, mut ids: Vec<CallId>) -> anyhow::Result<usize> {
+/// Changes the calls with these ids.
+pub(super) fn change(
+    shared: &Shared,
+    conn: &mut Connection,
+    order: Order,
+    mut ids: Vec<CallId>,
+) -> anyhow::Result<Vec<Changed>> {
     ids.sort_unstable();
     ids.dedup();
     // A read that is under way could bring back into memory what is changed here: wait for it, and let none begin.
     let _no_reads = lock(&shared.reads);
     match order {
         Order::Replay => replay(shared, conn, &ids),
-        Order::Discard => discard(shared, conn, &ids),
+        Order::Discard | Order::Forget => delete(shared, conn, order, &ids),
     }
 }
 
-fn replay(shared: &Shared, conn: &mut Connection, ids: &[CallId]) -> anyhow::Result<usize> {
+fn replay(shared: &Shared, conn: &mut Connection, ids: &[CallId]) -> anyhow::Result<Vec<Changed>> {
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut revived = Vec::new();
     for &id in ids {
@@ -45,7 +50,7 @@ fn replay(shared: &Shared, conn: &mut Connection, ids: &[CallId]) -> anyhow::Res
     }
     drop(queues);
     shared.ring(revived.iter().map(|(_, account, _)| *account));
-    Ok(revived.len())
+    Ok(revived.into_iter().map(|(id, ..)| Changed { id, from: Place::Dead }).collect())
 }
 
 /// Moves a dead letter that still has its body to the pending calls; gives its account and when it was accepted.
@@ -63,7 +68,8 @@ fn revive(transaction: &Transaction<'_>, id: CallId) -> rusqlite::Result<Option<
     Ok(revived)
 }
 
-fn discard(shared: &Shared, conn: &mut Connection, ids: &[CallId]) -> anyhow::Result<usize> {
+/// Deletes calls wherever they are; leased ones only if that is the order.
+fn delete(shared: &Shared, conn: &mut Connection, order: Order, ids: &[CallId]) -> anyhow::Result<Vec<Changed>> {
     let pending = find_pending(conn, ids)?;
     let mut withdrawn = Withdrawn::default();
     {
@@ -72,30 +78,40 @@ fn discard(shared: &Shared, conn: &mut Connection, ids: &[CallId]) -> anyhow::Re
             match queues.change(account, |queue| queue.withdraw(id)) {
                 Some(Withdrawal::Held) => withdrawn.held.push((id, account)),
                 Some(Withdrawal::InTail) => withdrawn.in_tail.push((id, account)),
+                Some(Withdrawal::Leased) if order == Order::Forget => withdrawn.leased.push((id, account)),
                 Some(Withdrawal::Leased) | None => {}
             }
         }
     }
-    let deleted = delete(conn, ids, &withdrawn);
+    let deleted = delete_rows(conn, ids, &withdrawn);
     let end = if deleted.is_ok() { Settlement::Delivered } else { Settlement::PutBack };
     let mut queues = shared.queues();
     for &(id, account) in &withdrawn.held {
         queues.change(account, |queue| queue.settle(id, &end));
     }
     let dead = deleted?;
-    for &account in &dead {
+    for &(id, account) in &withdrawn.leased {
+        queues.recall(id, account);
+    }
+    for &(_, account) in &dead {
         queues.change(account, |queue| queue.forget_dead(1));
     }
     drop(queues);
     shorten_tails(shared, conn, &withdrawn.in_tail);
-    Ok(withdrawn.held.len() + withdrawn.in_tail.len() + dead.len())
+    let Withdrawn { held, in_tail, leased } = withdrawn;
+    let places = [(held, Place::Pending), (in_tail, Place::Pending), (leased, Place::Leased), (dead, Place::Dead)];
+    let changed =
+        places.into_iter().flat_map(|(calls, from)| calls.into_iter().map(move |(id, _)| Changed { id, from }));
+    Ok(changed.collect())
 }
 
-/// Pending calls that deliveries cannot lease until they are deleted, each with its account.
+/// Pending calls that are about to be deleted, each with its account. Deliveries cannot lease them meanwhile.
 #[derive(Default)]
 struct Withdrawn {
     held: Vec<(CallId, i64)>,
     in_tail: Vec<(CallId, i64)>,
+    /// These they have already.
+    leased: Vec<(CallId, i64)>,
 }
 
 fn find_pending(conn: &Connection, ids: &[CallId]) -> rusqlite::Result<Vec<(CallId, i64)>> {
@@ -104,15 +120,15 @@ fn find_pending(conn: &Connection, ids: &[CallId]) -> rusqlite::Result<Vec<(Call
     ids.iter().filter_map(|id| find(id).transpose()).collect()
 }
 
-/// Deletes the withdrawn calls, and those of `ids` that are dead letters; gives the accounts of the latter.
-fn delete(conn: &mut Connection, ids: &[CallId], withdrawn: &Withdrawn) -> rusqlite::Result<Vec<i64>> {
+/// Deletes the withdrawn calls, and those of `ids` that are dead letters; gives the latter, each with its account.
+fn delete_rows(conn: &mut Connection, ids: &[CallId], withdrawn: &Withdrawn) -> rusqlite::Result<Vec<(CallId, i64)>> {
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let pending = withdrawn.held.iter().chain(&withdrawn.in_tail);
+    let pending = withdrawn.held.iter().chain(&withdrawn.in_tail).chain(&withdrawn.leased);
     group::delete(&transaction, pending.map(|(id, _)| rowid(*id)).collect())?;
     let mut dead = Vec::new();
     for &id in ids {
         let mut delete = transaction.prepare_cached("DELETE FROM dead_letters WHERE id = ?1 RETURNING account")?;
-        dead.extend(delete.query_row([rowid(id)], |row| row.get::<_, i64>(0)).optional()?);
+        dead.extend(delete.query_row([rowid(id)], |row| Ok((id, row.get(0)?))).optional()?);
     }
     transaction.commit()?;
     Ok(dead)

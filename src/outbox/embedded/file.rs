@@ -76,6 +76,8 @@ fn configure_writer(conn: &Connection, max_bytes: u64) -> anyhow::Result<()> {
     conn.pragma_update(None, "synchronous", "full")?;
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     conn.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    // What is deleted is overwritten where the page is written anyway; the rest is what `scrub` is for.
+    conn.pragma_update_and_check(None, "secure_delete", "fast", |_| Ok(()))?;
     // Accounts are looked up before their calls are written; a check for each row would only cost time.
     conn.pragma_update(None, "foreign_keys", false)?;
     let pages = (max_bytes / PAGE_BYTES as u64).clamp(1, u64::from(u32::MAX - 1));

@@ -41,17 +41,41 @@ pub(super) struct Settled {
     pub settlement: Settlement,
 }
 
-/// What a person asked for.
-pub(super) struct Command {
-    pub order: Order,
-    pub ids: Vec<CallId>,
-    pub answer: oneshot::Sender<Result<usize, StoreError>>,
+/// What a person asked for. Whatever was queued before is written before.
+pub(super) enum Command {
+    Change { order: Order, ids: Vec<CallId>, answer: oneshot::Sender<Result<Vec<Changed>, StoreError>> },
+    Scrub { answer: oneshot::Sender<Result<Scrubbed, StoreError>> },
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     Replay,
+    /// Not what is leased.
     Discard,
+    /// What is leased, too.
+    Forget,
+}
+
+/// A call that a command changed, and where it was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Changed {
+    pub id: CallId,
+    pub from: Place,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Pending,
+    Leased,
+    Dead,
+}
+
+/// How far the files are free of what was deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scrubbed {
+    /// There is more to do.
+    InPart,
+    Wholly,
 }
 
 /// What the writer takes at once.

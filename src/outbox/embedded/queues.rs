@@ -122,6 +122,12 @@ impl Queues {
         settlements.into_iter().filter_map(end).collect()
     }
 
+    /// A leased call was deleted. Its lease ends without a word to its delivery, whose settlement will be nobody's.
+    pub fn recall(&mut self, id: CallId, row: i64) {
+        self.leases.remove(&id);
+        self.change(row, |queue| queue.settle(id, &Settlement::Delivered));
+    }
+
     /// Does what the file now says of these calls.
     pub fn settled(&mut self, settled: &[Settled]) {
         for Settled { id, account, settlement } in settled {

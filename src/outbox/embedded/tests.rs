@@ -27,6 +27,7 @@ use crate::{
 };
 
 mod disk;
+mod forget;
 mod model;
 mod people;
 mod recent;

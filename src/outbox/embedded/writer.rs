@@ -17,7 +17,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::{
     Shared,
     checkpoint::CheckpointBell,
-    chores::{Chores, Shrunk, Space},
+    chores::{self, Chores, Shrunk, Space},
     commands,
     disk::{Disk, Room},
     group::{self, AccountRows},
@@ -289,9 +289,18 @@ impl Writer {
     }
 
     fn run_commands(&mut self) {
-        for Command { order, ids, answer } in self.batch.commands.drain(..) {
-            let result = commands::run(&self.shared, &mut self.conn, order, ids);
-            let _ = answer.send(result.map_err(StoreError));
+        for command in self.batch.commands.drain(..) {
+            // Whoever has gone away since does not need the answer.
+            match command {
+                Command::Change { order, ids, answer } => {
+                    let changed = commands::change(&self.shared, &mut self.conn, order, ids);
+                    let _ = answer.send(changed.map_err(StoreError));
+                }
+                Command::Scrub { answer } => {
+                    let scrubbed = chores::scrub(&self.conn, &self.bell);
+                    let _ = answer.send(scrubbed.map_err(|error| StoreError(error.into())));
+                }
+            }
         }
     }
 

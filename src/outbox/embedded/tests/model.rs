@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::outbox::{Forgotten, sought::Sought};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -27,11 +28,22 @@ enum Step {
     Discard {
         which: usize,
     },
+    /// Every call for the event with this number.
+    Forget {
+        event: usize,
+    },
     Pass {
         ms: i64,
     },
     /// The process is killed and started again.
     Kill,
+}
+
+/// How many events the calls are for; a call's size says for which.
+const EVENTS: usize = 3;
+
+fn event_id(event: usize) -> String {
+    format!("order-{event}")
 }
 
 #[derive(Clone, Debug)]
@@ -73,6 +85,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => (any::<usize>(), how).prop_map(|(which, how)| Step::Settle { which, how }),
         2 => any::<usize>().prop_map(|which| Step::Replay { which }),
         2 => any::<usize>().prop_map(|which| Step::Discard { which }),
+        1 => (0..EVENTS).prop_map(|event| Step::Forget { event }),
         2 => (0_i64..40).prop_map(|ms| Step::Pass { ms }),
         1 => Just(Step::Kill),
     ];
@@ -121,6 +134,7 @@ impl Run {
                     self.known.remove(&id);
                 }
             }
+            Step::Forget { event } => self.forget(event).await,
             Step::Pass { ms } => self.now = Timestamp(self.now.0 + ms),
             Step::Kill => {
                 self.dir = killed(&self.dir);
@@ -133,13 +147,35 @@ impl Run {
     }
 
     async fn accept(&mut self, calls: &[(usize, usize)]) {
-        let made = calls.iter().map(|(account, size)| call(&self.accounts[*account], &"x".repeat(*size))).collect();
+        let make = |(account, size): &(usize, usize)| {
+            let mut made = call(&self.accounts[*account], &"x".repeat(*size));
+            made.event.id = event_id(size % EVENTS).into();
+            made
+        };
+        let made = calls.iter().map(make).collect();
         self.outbox.accept(record_at(self.now, made)).await.unwrap();
         for &(account, size) in calls {
             let known = Known { account, accepted: self.now, size, attempts: 0, place: Place::Due };
             self.known.insert(CallId(self.next), known);
             self.next += 1;
         }
+    }
+
+    async fn forget(&mut self, event: usize) {
+        let forgotten = self.outbox.forget(&Sought::event_id(&event_id(event)).unwrap()).await.unwrap();
+        let mut expected = Forgotten::default();
+        self.known.retain(|_, known| {
+            let is_meant = known.size % EVENTS == event;
+            if is_meant {
+                match known.place {
+                    Place::Due | Place::Delayed(_) => expected.pending += 1,
+                    Place::Leased => expected.in_flight += 1,
+                    Place::Dead => expected.dead += 1,
+                }
+            }
+            !is_meant
+        });
+        assert_eq!(forgotten, expected);
     }
 
     async fn lease(&mut self, account: usize, max_calls: usize, max_bytes: usize) {
@@ -213,7 +249,7 @@ proptest! {
 
     #[test]
     fn memory_and_file_agree_with_the_model(steps in steps()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let mut run = Run::new();
             for step in steps {
