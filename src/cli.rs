@@ -10,9 +10,11 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::container::diagnostic::{self, Colour, Diagnostics, Sources};
 
+mod audit;
 mod check;
 mod deliveries;
 mod door;
+mod forget;
 mod serve;
 mod test;
 mod trace;
@@ -46,6 +48,8 @@ enum Command {
     Trace(trace::Trace),
     #[command(subcommand)]
     Deliveries(deliveries::Deliveries),
+    Forget(forget::Forget),
+    Audit(audit::Audit),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -84,6 +88,8 @@ pub fn run() -> ExitCode {
         Command::Test(test) => test.run(&context),
         Command::Trace(trace) => trace.run(&context),
         Command::Deliveries(deliveries) => deliveries.run(&context),
+        Command::Forget(forget) => forget.run(&context),
+        Command::Audit(audit) => audit.run(&context),
     };
     let exit = result.unwrap_or_else(|error| {
         // Whoever reads our output may stop reading: `tidegate … | head` is no failure.

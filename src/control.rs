@@ -11,19 +11,21 @@ use std::{
 use anyhow::Context;
 use axum::{
     Json, Router,
-    extract::{Path as UrlPath, Query, State},
+    extract::{ConnectInfo, Path as UrlPath, Query, State, connect_info::Connected},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post},
+    serve::IncomingStream,
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{net::UnixListener, sync::watch};
 
 use crate::{
+    audit::{Actor, Entry},
     data_folder::DataFolder,
     delivery::client::{ClientOptions, client},
-    desk::{AccountReport, Desk, Selection},
-    outbox::{CallId, ListQuery, Page, StoreError, StoredCall},
+    desk::{AccountReport, Desk, ForgetReport, ForgetWish, Selection},
+    outbox::{CallId, ListQuery, Page, StoredCall},
 };
 
 /// The folder's socket, bound and not yet served.
@@ -59,7 +61,8 @@ impl Socket {
             // An error means that the sender is gone, which is a stop as well.
             let _ = stop.wait_for(|stop| *stop).await;
         };
-        if let Err(error) = axum::serve(self.listener, routes(desk)).with_graceful_shutdown(stopped).await {
+        let served = axum::serve(self.listener, routes(desk).into_make_service_with_connect_info::<Peer>());
+        if let Err(error) = served.with_graceful_shutdown(stopped).await {
             tracing::warn!(target: "tidegate::control", "the control socket failed: {error}");
         }
         let _ = fs::remove_file(&self.path);
@@ -73,7 +76,39 @@ fn routes(desk: Desk) -> Router {
         .route("/deliveries/{id}", get(show))
         .route("/deliveries/retry", post(retry))
         .route("/deliveries/discard", post(discard))
+        .route("/forget", post(forget))
+        .route("/audit", get(audit))
         .with_state(desk)
+}
+
+/// The user at the other end of the socket, by the system's word: `None` if it does not say.
+#[derive(Clone, Copy)]
+struct Peer(Option<u32>);
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        Self(stream.io().peer_cred().ok().map(|peer| peer.uid()))
+    }
+}
+
+async fn forget(
+    State(desk): State<Desk>,
+    ConnectInfo(Peer(uid)): ConnectInfo<Peer>,
+    Json(wish): Json<ForgetWish>,
+) -> Response {
+    match uid {
+        Some(uid) => answer(desk.forget(&wish, Actor::user(uid)).await),
+        None => answer::<()>(Err(anyhow::anyhow!("the system does not say who asks"))),
+    }
+}
+
+#[derive(Deserialize, Serialize)]
+struct Limit {
+    limit: usize,
+}
+
+async fn audit(State(desk): State<Desk>, Query(Limit { limit }): Query<Limit>) -> Response {
+    answer(desk.audit(limit).await)
 }
 
 async fn accounts(State(desk): State<Desk>) -> Json<Vec<AccountReport>> {
@@ -96,10 +131,10 @@ async fn discard(State(desk): State<Desk>, Json(selection): Json<Selection>) -> 
     answer(desk.discard(&selection).await)
 }
 
-fn answer<T: Serialize>(result: Result<T, StoreError>) -> Response {
+fn answer<T: Serialize>(result: Result<T, impl Into<anyhow::Error>>) -> Response {
     match result {
         Ok(value) => Json(value).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{:#}", error.into())).into_response(),
     }
 }
 
@@ -141,16 +176,23 @@ impl Client {
     }
 
     pub async fn retry(&self, selection: &Selection) -> anyhow::Result<usize> {
-        self.post("retry", selection).await
+        self.post("deliveries/retry", selection).await
     }
 
     pub async fn discard(&self, selection: &Selection) -> anyhow::Result<usize> {
-        self.post("discard", selection).await
+        self.post("deliveries/discard", selection).await
     }
 
-    async fn post(&self, verb: &str, selection: &Selection) -> anyhow::Result<usize> {
-        let body = serde_json::to_vec(selection)?;
-        let request = self.http.post(format!("http://control/deliveries/{verb}")).body(body);
+    pub async fn forget(&self, wish: &ForgetWish) -> anyhow::Result<ForgetReport> {
+        self.post("forget", wish).await
+    }
+
+    pub async fn audit(&self, limit: usize) -> anyhow::Result<Vec<Entry>> {
+        self.ask(self.http.get(format!("http://control/audit?limit={limit}"))).await
+    }
+
+    async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
+        let request = self.http.post(format!("http://control/{path}")).body(serde_json::to_vec(body)?);
         self.ask(request.header("content-type", "application/json")).await
     }
 

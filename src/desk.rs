@@ -1,13 +1,17 @@
-//! The desk where people look after deliveries: what waits, what died, and what is to be done about it. The same for
-//! the command line, with or without a running server, and later for the admin.
+//! The desk where people look after deliveries: what waits, what died, what is to be done about it, and what is to be
+//! forgotten. The same for the command line, with or without a running server, and later for the admin.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    audit::{Actor, Audit, Begun, Entry, Outcome},
     delivery::{Delivery, status::State},
-    outbox::{CallId, CallState, ListQuery, Outbox, Page, StoreError, StoredCall},
+    outbox::{
+        CallId, CallState, Forgotten, ListQuery, Outbox, Page, StoreError, StoredCall,
+        sought::{NotSought, Sought},
+    },
     time::Timestamp,
 };
 
@@ -19,6 +23,7 @@ const CHUNK: usize = 500;
 pub struct Desk {
     outbox: Arc<dyn Outbox>,
     delivery: Option<Arc<Delivery>>,
+    audit: Audit,
 }
 
 /// One account's standing.
@@ -43,9 +48,97 @@ pub enum Selection {
     All,
 }
 
+/// Whose data is to be forgotten.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForgetWish {
+    EventId(String),
+    Email(String),
+    Oppref(String),
+}
+
+impl ForgetWish {
+    pub fn sought(&self) -> Result<Sought, NotSought> {
+        match self {
+            Self::EventId(id) => Sought::event_id(id),
+            Self::Email(address) => Sought::email(address),
+            Self::Oppref(value) => Sought::text(value),
+        }
+    }
+
+    /// What kind of value it names, and the value: an address in the form in which it is hashed.
+    fn subject(&self) -> (&'static str, String) {
+        match self {
+            Self::EventId(id) => ("event_id", id.clone()),
+            Self::Email(address) => ("email", address.trim().to_lowercase()),
+            Self::Oppref(value) => ("oppref", value.clone()),
+        }
+    }
+}
+
+/// What was forgotten, and where that is written down.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ForgetReport {
+    #[serde(flatten)]
+    pub forgotten: Forgotten,
+    pub audit_entry: i64,
+    pub fingerprint: String,
+}
+
 impl Desk {
-    pub fn new(outbox: Arc<dyn Outbox>, delivery: Option<Arc<Delivery>>) -> Self {
-        Self { outbox, delivery }
+    pub fn new(outbox: Arc<dyn Outbox>, delivery: Option<Arc<Delivery>>, audit: Audit) -> Self {
+        Self { outbox, delivery, audit }
+    }
+
+    /// Forgets every call that holds a value, from the files too, and writes down that it was done.
+    ///
+    /// # Errors
+    /// The value is none that can be looked for; or the audit log cannot be written, and nothing was forgotten; or the store
+    /// failed, and some calls may have been forgotten.
+    pub async fn forget(&self, wish: &ForgetWish, who: Actor) -> anyhow::Result<ForgetReport> {
+        let sought = wish.sought()?;
+        let (subject, value) = wish.subject();
+        let begun = self.auditing(move |audit| audit.begin(Timestamp::now(), &who, "forget", subject, &value)).await?;
+        let Begun { id, fingerprint } = begun;
+        let forgotten = async {
+            let forgotten = self.outbox.forget(&sought).await?;
+            self.outbox.scrub().await?;
+            Ok::<_, StoreError>(forgotten)
+        };
+        let forgotten = forgotten.await;
+        let outcome = match &forgotten {
+            Ok(forgotten) => Outcome::Forgotten(*forgotten),
+            Err(error) => Outcome::Failed { words: error.to_string() },
+        };
+        match &outcome {
+            Outcome::Failed { words } => {
+                tracing::error!(target: "tidegate::audit", entry = id, subject, fingerprint, words, "calls could not be forgotten");
+            }
+            _ => tracing::warn!(
+                target: "tidegate::audit",
+                entry = id,
+                subject,
+                fingerprint,
+                outcome = serde_json::to_string(&outcome).unwrap_or_default(),
+                "calls were forgotten by hand"
+            ),
+        }
+        self.auditing(move |audit| audit.end(id, &outcome)).await?;
+        Ok(ForgetReport { forgotten: forgotten?, audit_entry: id, fingerprint })
+    }
+
+    /// The last entries of the audit log, oldest first.
+    pub async fn audit(&self, limit: usize) -> anyhow::Result<Vec<Entry>> {
+        self.auditing(move |audit| audit.last(limit)).await
+    }
+
+    /// Uses the audit log on a thread that may wait for the disk.
+    async fn auditing<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Audit) -> anyhow::Result<T> + Send + 'static,
+    ) -> anyhow::Result<T> {
+        let audit = self.audit.clone();
+        tokio::task::spawn_blocking(move || work(&audit)).await?
     }
 
     pub fn accounts(&self) -> Vec<AccountReport> {

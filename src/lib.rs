@@ -39,6 +39,7 @@ pub mod variable;
 // The edges.
 pub mod admin;
 pub mod app;
+pub mod audit;
 pub mod body;
 pub mod cli;
 pub mod client_address;

@@ -9,6 +9,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use crate::{
     admin,
     app::App,
+    audit::Audit,
     call::SecretName,
     collect::Collect,
     container::Container,
@@ -77,7 +78,7 @@ impl Service {
         let app = Arc::new(App::open(container, Arc::clone(&outbox), metrics).await?);
 
         let (stop, stopping) = watch::channel(false);
-        let desk = Desk::new(outbox, Some(Arc::clone(&delivery)));
+        let desk = Desk::new(outbox, Some(Arc::clone(&delivery)), Audit::of(folder.path()));
         let collect = Arc::new(Collect::new(Arc::clone(&app), settings.trusted_proxies.clone(), settings.rate_limit));
         let (sites_address, admin_address) = (sites.local_addr()?, admin.local_addr()?);
         let tasks = vec![

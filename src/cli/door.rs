@@ -10,9 +10,10 @@ use anyhow::{Context as _, ensure};
 use clap::Args;
 
 use crate::{
+    audit::{Actor, Audit, Entry},
     control,
     data_folder::{DataFolder, OpenError},
-    desk::{AccountReport, Desk, Selection},
+    desk::{AccountReport, Desk, ForgetReport, ForgetWish, Selection},
     outbox::{
         CallId, ListQuery, Outbox, Page, StoredCall,
         embedded::{Embedded, Options},
@@ -53,7 +54,7 @@ impl Door {
             Ok(folder) => {
                 let store = Embedded::open(data, Options::default()).context("cannot open the outbox")?;
                 let outbox: Arc<dyn Outbox> = Arc::new(store);
-                Ok(Self::Store { desk: Desk::new(outbox, None), _folder: folder })
+                Ok(Self::Store { desk: Desk::new(outbox, None, Audit::of(data)), _folder: folder })
             }
         }
     }
@@ -90,6 +91,19 @@ impl Door {
         match self {
             Self::Server(client) => client.discard(selection).await,
             Self::Store { desk, .. } => Ok(desk.discard(selection).await?),
+        }
+    }
+    pub async fn forget(&self, wish: &ForgetWish) -> anyhow::Result<ForgetReport> {
+        match self {
+            Self::Server(client) => client.forget(wish).await,
+            Self::Store { desk, .. } => desk.forget(wish, Actor::of_this_process()).await,
+        }
+    }
+
+    pub async fn audit(&self, limit: usize) -> anyhow::Result<Vec<Entry>> {
+        match self {
+            Self::Server(client) => client.audit(limit).await,
+            Self::Store { desk, .. } => desk.audit(limit).await,
         }
     }
 }

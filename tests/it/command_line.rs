@@ -52,6 +52,8 @@ async fn every_command_explains_itself() {
         "deliveries show",
         "deliveries retry",
         "deliveries discard",
+        "forget",
+        "audit",
     ] {
         let words: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let ran = run(&place, &words, &[], "").await;

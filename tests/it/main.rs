@@ -18,6 +18,7 @@ mod dead_letters;
 mod deduplication;
 mod diagnostics;
 mod durability;
+mod forget;
 mod full_disk;
 mod harness;
 mod layers;
