@@ -156,7 +156,9 @@ fn consent_text(out: &mut impl Write, event: &EventTrace) -> anyhow::Result<()> 
         writeln!(out)?;
     }
     writeln!(out, "  the visitor {}", evidence.choice)?;
-    if evidence.whereabouts != Whereabouts::NotAsked {
+    let by_region =
+        |kind| matches!(consent.answer(kind).source, ConsentSource::PageDefault | ConsentSource::RegionDefault);
+    if evidence.whereabouts != Whereabouts::NotAsked || ConsentType::ALL.into_iter().any(by_region) {
         writeln!(out, "  region: {}", evidence.whereabouts)?;
     }
     for signal in &evidence.signals {

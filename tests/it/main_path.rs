@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tidegate::time::Timestamp;
 
 use crate::harness::{Place, Shop, all_granted, purchase};
 
@@ -129,9 +130,21 @@ async fn an_event_is_held_until_the_visitor_answers() {
     hit["consent_answered"] = true.into();
     assert_eq!(ask(hit.clone()).await, json!({"accepted": 1, "held": []}));
 
+    // A minute later the page sends it again: the same event, at the time at which it happened.
     hit["consent"] = all_granted();
-    assert_eq!(ask(hit).await, json!({"accepted": 1, "held": []}));
+    hit["consent_then"] = json!({"ad_storage": "denied"});
+    (hit["event_time"], hit["sent_at"]) = (json!(1_000_000), json!(1_060_000));
+    let sent = Timestamp::now();
+    assert_eq!(ask(hit.clone()).await, json!({"accepted": 1, "held": []}));
     shop.wait_for(1).await;
+    let [event] = &shop.stored()[..] else { panic!("one event") };
+    assert_eq!(event["id"], "held-1");
+    let late = event["timestamp_ms"].as_i64().expect("a time") - (sent.0 - 60_000);
+    assert!((0..30_000).contains(&late), "{late} ms late");
+
+    // What did not wait for consent is not done twice.
+    hit["event"] = "sign_up".into();
+    assert_eq!(ask(hit).await, json!({"accepted": 1, "held": []}));
     assert_eq!(shop.stored_ids(), ["held-1"]);
     shop.close().await;
 }
@@ -139,7 +152,13 @@ async fn an_event_is_held_until_the_visitor_answers() {
 const HOLDING_RULES: &str = r#"
 triggers:
   Purchase: { event: purchase }
+  Sign-up: { event: sign_up }
 tags:
+  Does not wait:
+    template: openai_conversion
+    triggers: Sign-up
+    consent: ad_storage
+    parameters: { pixel_id: px-shop, api_key: { secret: OPENAI_CONVERSIONS_API_KEY }, event: registration_completed }
   Conversion:
     template: openai_conversion
     triggers: Purchase

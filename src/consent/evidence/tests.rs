@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::consent::Answered;
 use ConsentStatus::{Denied, Granted, Unknown};
@@ -193,4 +195,45 @@ fn conflicts_are_told_with_who_said_otherwise() {
     let decided = evidence.state(&Recipients::Unregistered).answer(AdStorage);
     let against: Vec<_> = evidence.against(AdStorage, decided).map(|signal| signal.source).collect();
     assert_eq!(against, [ConsentSource::Gcs, ConsentSource::OneTrust]);
+}
+
+fn any_signal() -> impl Strategy<Value = Signal> {
+    let sources: Vec<_> = GRANTING.into_iter().filter(|source| source.signal() != ConsentSource::Gcd).collect();
+    let statuses = prop::collection::vec(prop::sample::select(vec![Granted, Denied, Unknown]), 7);
+    (prop::sample::select(sources), statuses)
+        .prop_map(|(source, statuses)| says(source, &ConsentType::ALL.into_iter().zip(statuses).collect::<Vec<_>>()))
+}
+
+proptest! {
+    #[test]
+    fn the_order_of_signals_decides_nothing(signals in prop::collection::vec(any_signal(), 0..6)) {
+        let forwards = evidence(signals.clone()).state(&Recipients::Unregistered);
+        let backwards = evidence(signals.into_iter().rev()).state(&Recipients::Unregistered);
+        for kind in ConsentType::ALL {
+            prop_assert_eq!(forwards.status(kind), backwards.status(kind));
+        }
+    }
+
+    #[test]
+    fn what_is_granted_somebody_granted_and_nobody_denied(signals in prop::collection::vec(any_signal(), 0..6)) {
+        let evidence = evidence(signals);
+        let state = evidence.state(&Recipients::Unregistered);
+        for kind in ConsentType::ALL {
+            let said = |status| evidence.signals.iter().any(|signal| signal.said.in_general(kind) == status);
+            prop_assert_eq!(state.is_granted(kind), said(Granted) && !said(Denied));
+        }
+    }
+
+    #[test]
+    fn a_further_denial_or_opt_out_grants_nothing(
+        signals in prop::collection::vec(any_signal(), 0..5),
+        more in any_signal(),
+        source in prop::sample::select(vec![ConsentSource::Gcs, ConsentSource::SecGpc, ConsentSource::UsPrivacy]),
+    ) {
+        let before = evidence(signals.clone()).state(&Recipients::Unregistered).granted();
+        let denied = ConsentType::ALL.into_iter().filter(|kind| more.said.in_general(*kind) == Denied);
+        let denial = says(source, &denied.map(|kind| (kind, Denied)).collect::<Vec<_>>());
+        let after = evidence(signals.into_iter().chain([denial])).state(&Recipients::Unregistered).granted();
+        prop_assert!(after.without(before).is_empty());
+    }
 }
