@@ -184,15 +184,19 @@ fn main() {
 
     let mut events = Client::DataLayer.read(&hit, &|| Uuid::nil()).expect("a good hit");
     let event = Arc::new(events.remove(0).event);
-    let of_hit = gather::of_hit(&hit, &container.consent);
-    let consent = gather::of_event(&Moment::new(&container, &hit, &event), &of_hit).state(&Recipients::Unregistered);
-    let given = || {
-        let (event, hit) = (Arc::clone(&event), Arc::clone(&hit));
-        Given { event, hit, consent, hit_time: HitTime::new(Duration::from_secs(1)), clock: monotonic_clock }
+    let mut given = Given {
+        event,
+        hit: Arc::clone(&hit),
+        client: Client::DataLayer,
+        consent: ConsentState::default(),
+        hit_time: HitTime::new(Duration::from_secs(3600)),
+        clock: monotonic_clock,
     };
+    let of_hit = gather::of_hit(&hit, &container.consent);
+    given.consent = gather::of_event(&Moment::new(&container, &given), &of_hit).state(&Recipients::Unregistered);
     let run = |name: &str| {
-        let moment = Moment::new(&container, &hit, &event);
-        let run = container.scripts.run(&permitted(&container, name, &consent), &moment, &given());
+        let moment = Moment::new(&container, &given);
+        let run = container.scripts.run(&permitted(&container, name, &given.consent), &moment, &given);
         assert!(matches!(run.outcome, Outcome::Asked(_)), "{:?}", run.outcome);
         drop(black_box(run));
     };

@@ -45,11 +45,16 @@ impl Event {
     /// The value at a dotted path, such as `user_data.email_address` or `items.0.item_id`; `event_name`, `event_id`
     /// and `event_time` too. `None` if it is absent or null.
     pub fn get(&self, path: &str) -> Option<Cow<'_, Value>> {
+        self.find(path).filter(|found| !found.is_null())
+    }
+
+    /// The same, with a null that the event holds as null.
+    pub fn find(&self, path: &str) -> Option<Cow<'_, Value>> {
         match path {
             "event_name" => Some(Cow::Owned(Value::from(&*self.name))),
             "event_id" => Some(Cow::Owned(Value::from(&*self.id.text))),
             "event_time" => Some(Cow::Owned(Value::from(self.time.0))),
-            _ => lookup(&self.data, path).map(Cow::Borrowed),
+            _ => walk(&self.data, path).map(Cow::Borrowed),
         }
     }
 
@@ -61,6 +66,11 @@ impl Event {
 
 /// The value at a dotted path; a number steps into a list. `None` if it is absent or null.
 pub fn lookup<'a>(data: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    walk(data, path).filter(|found| !found.is_null())
+}
+
+/// The value at a dotted path, null or not.
+fn walk<'a>(data: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     let mut steps = path.split('.');
     let mut found = data.get(steps.next()?)?;
     for step in steps {
@@ -70,7 +80,7 @@ pub fn lookup<'a>(data: &'a Map<String, Value>, path: &str) -> Option<&'a Value>
             _ => return None,
         };
     }
-    (!found.is_null()).then_some(found)
+    Some(found)
 }
 
 /// A value as people write it: text bare, numbers in their shortest form, lists and maps as JSON. `None` for null.

@@ -9,7 +9,7 @@ use crate::{
     call::Call,
     client::{self, BadHit, Client, Keeping, Read},
     consent::{
-        Chance, ConsentTypes, Evidence,
+        Chance, ConsentState, ConsentTypes, Evidence,
         gate::{self, Firing, Gated, Missing, Prospect},
         gather,
         settings::Recipients,
@@ -86,18 +86,21 @@ pub fn process(container: &Container, client: Client, hit: &Arc<Hit>, surroundin
     let hit_time = HitTime::new(HIT_TIME);
     let mut decided = Decided { events: events.len(), ..Decided::default() };
     let mut sieve = Sieve::new(surroundings.recent, hit.received);
-    for Read { mut event, notes } in events {
-        let evidence = gather::of_event(&Moment::new(container, hit, &event), &of_hit);
-        let consent = evidence.state(&Recipients::Unregistered);
-        client::adopt_client_id(&mut event, hit, &consent);
-        let event = Arc::new(event);
-        let given = Given {
-            event: Arc::clone(&event),
+    for Read { event, mut notes } in events {
+        let mut given = Given {
+            event: Arc::new(event),
             hit: Arc::clone(hit),
-            consent,
+            client,
+            // Nothing is allowed while it is being found out.
+            consent: ConsentState::default(),
             hit_time: hit_time.clone(),
             clock: surroundings.clock,
         };
+        let moment = Moment::new(container, &given);
+        let evidence = gather::of_event(&moment, &of_hit);
+        notes.extend(moment.into_notes());
+        given.consent = evidence.state(&Recipients::Unregistered);
+        client::adopt_client_id(Arc::make_mut(&mut given.event), hit, &given.consent);
         let keeping = client.keeping();
         trace.events.push(decide_event(container, keeping, &given, evidence, notes, &mut decided, &mut sieve));
     }
@@ -110,12 +113,12 @@ fn decide_event(
     keeping: Keeping,
     given: &Given,
     evidence: Evidence,
-    notes: Vec<Note>,
+    mut notes: Vec<Note>,
     decided: &mut Decided,
     sieve: &mut Sieve<'_>,
 ) -> EventTrace {
     let event: &Event = &given.event;
-    let moment = Moment::new(container, &given.hit, event);
+    let moment = Moment::new(container, given);
     let then = match &event.signals.chance {
         Chance::First => None,
         Chance::Second { then } => Some(evidence.state_then(then)),
@@ -150,6 +153,9 @@ fn decide_event(
     if !held.is_empty() {
         decided.held.push(Held { event_id: Arc::clone(&event.id.text), needs: held });
     }
+    // Consent may have read the same variables.
+    let new = moment.into_notes().into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>();
+    notes.extend(new);
     EventTrace {
         name: Arc::clone(&event.name),
         id: event.id.clone(),

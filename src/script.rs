@@ -11,8 +11,9 @@ use serde::Serialize;
 
 use crate::{
     call::Call,
+    client::Client,
     consent::{ConsentState, gate::Permitted},
-    container::{Tag, Template},
+    container::{Tag, Template, yaml::Passage},
     cookie::SetCookie,
     event::Event,
     hit::Hit,
@@ -22,12 +23,14 @@ use crate::{
 
 mod api;
 mod cage;
+mod expression;
 mod openai;
 mod parameters;
 mod secret;
 mod value;
 
 pub use cage::{Counted, HitTime, MonotonicClock, STACK};
+pub use expression::{Expression, Mention, Reads, Stray};
 pub use parameters::Parameters;
 
 /// How many calls and cookies one run may ask for.
@@ -35,11 +38,13 @@ const MAX_REQUESTS: usize = 20;
 /// Of a text that a script gives for people to read: a reason, an error.
 const MAX_WORDS: usize = 300;
 
-/// What a script is given beside its parameters; shared by all scripts of one event.
+/// What is there to decide an event by: what scripts are given beside their parameters, and variables are computed from.
 #[derive(Clone, Debug)]
 pub struct Given {
     pub event: Arc<Event>,
     pub hit: Arc<Hit>,
+    /// Which client claimed the hit.
+    pub client: Client,
     pub consent: ConsentState,
     /// What is left for the scripts of this hit.
     pub hit_time: HitTime,
@@ -119,9 +124,12 @@ struct Seat {
     scripts: Vec<AST>,
 }
 
+#[derive(Default)]
 struct Source {
     file: Box<str>,
     text: Box<str>,
+    /// Where the text stands in its file; `None` if it is the file.
+    passage: Option<Passage>,
 }
 
 impl fmt::Debug for Workshop {
@@ -142,15 +150,25 @@ impl Workshop {
         self.seats.len()
     }
 
-    /// Compiles a script for every seat.
+    /// Compiles a tag's script for every seat.
     pub fn add(&mut self, file: &str, text: &str) -> Result<ScriptIndex, ScriptError> {
+        self.compile(Source { file: file.into(), text: text.into(), passage: None }, &api::NAMES)
+    }
+
+    /// Compiles a variable's expression for every seat.
+    pub fn add_expression(&mut self, passage: Passage) -> Result<ScriptIndex, ScriptError> {
+        let (file, text) = ((&*passage.file).into(), passage.text.clone());
+        self.compile(Source { file, text, passage: Some(passage) }, &expression::NAMES)
+    }
+
+    fn compile(&mut self, source: Source, names: &[&str]) -> Result<ScriptIndex, ScriptError> {
         for seat in &mut self.seats {
-            let script = cage::compile(&seat.engine, &api::NAMES, text);
-            let script = script.map_err(|(message, position)| error_at(file, text, &message, position))?;
-            api::register_properties(&mut seat.engine, text);
+            let script = cage::compile(&seat.engine, names, &source.text);
+            let script = script.map_err(|(message, position)| source.error(&message, position))?;
+            api::register_properties(&mut seat.engine, &source.text);
             seat.scripts.push(script);
         }
-        self.sources.push(Source { file: file.into(), text: text.into() });
+        self.sources.push(source);
         Ok(ScriptIndex(self.sources.len() - 1))
     }
 
@@ -161,10 +179,13 @@ impl Workshop {
         let number = cage::seat_of_this_thread() % self.seats.len();
         let seat = &self.seats[number];
         let (Some(script), Some(source)) = (seat.scripts.get(index), self.sources.get(index)) else {
-            return Run { outcome: Outcome::Failed(unplaced("", "the template has no script")), notes: Vec::new() };
+            let error = Source::default().error("the template has no script", Position::NONE);
+            return Run { outcome: Outcome::Failed(error), notes: Vec::new() };
         };
+        // Ahead of the run: a parameter may be an expression's value, and runs do not nest.
+        let parameters = tag.parameters.values(number, moment);
         let (result, notes) = cage::run(given.clock, &given.hit_time, || {
-            let mut scope = api::values(tag.parameters.values(number, moment), given);
+            let mut scope = api::values(parameters, given);
             seat.engine.eval_ast_with_scope::<Dynamic>(&mut scope, script)
         });
         let outcome = match result {
@@ -183,7 +204,7 @@ fn collect(tag: &Tag, source: &Source, returned: Dynamic) -> Outcome {
     };
     match sorted(tag, items).and_then(|outcome| permitted(&tag.template, outcome, &source.text)) {
         Ok(outcome) => outcome,
-        Err(message) => Outcome::Failed(unplaced(&source.file, &message)),
+        Err(message) => Outcome::Failed(source.error(&message, Position::NONE)),
     }
 }
 
@@ -236,22 +257,31 @@ fn permitted(template: &Template, outcome: Outcome, script: &str) -> Result<Outc
 
 fn runtime_error(source: &Source, error: EvalAltResult) -> ScriptError {
     let (message, position) = cage::explain(error, &source.text);
-    error_at(&source.file, &source.text, &message, position)
+    source.error(&message, position)
 }
 
-fn error_at(file: &str, text: &str, message: &str, position: Position) -> ScriptError {
-    let extract = position.line().and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();
-    ScriptError {
-        file: file.into(),
-        line: position.line(),
-        column: position.position(),
-        extract: plain(extract, MAX_WORDS),
-        message: plain(message, MAX_WORDS),
+impl Source {
+    fn error(&self, message: &str, position: Position) -> ScriptError {
+        let (line, column) = match (&self.passage, position.line()) {
+            // What has no place concerns the whole expression.
+            (Some(_), None) => (Some(1), Some(1)),
+            (_, line) => (line, position.position()),
+        };
+        let extract = line.and_then(|line| self.text.lines().nth(line - 1)).unwrap_or_default();
+        let mut error = ScriptError {
+            file: self.file.clone(),
+            line,
+            column,
+            extract: plain(extract, MAX_WORDS),
+            message: plain(message, MAX_WORDS),
+        };
+        if let (Some(passage), Some(line)) = (&self.passage, line) {
+            let place = passage.place(line, column.unwrap_or(1), 1);
+            error.line = usize::try_from(place.line).ok();
+            error.column = usize::try_from(place.column).ok();
+        }
+        error
     }
-}
-
-fn unplaced(file: &str, message: &str) -> ScriptError {
-    error_at(file, "", message, Position::NONE)
 }
 
 /// A text for a terminal, a log line or a page: cut to so many characters, without any that move a cursor or turn text

@@ -50,7 +50,7 @@ pub struct EventTrace {
     /// What that follows from.
     #[serde(flatten)]
     pub evidence: Evidence,
-    /// What the client dropped or corrected.
+    /// What the client dropped or corrected, and what expressions logged or failed by.
     pub notes: Vec<Note>,
     /// Tags that a trigger looked at; all others wait for events of other names.
     pub tags: Vec<TagTrace>,

@@ -3,23 +3,44 @@
 //! Takes a [`Moment`] (one event being decided) and a variable's index; gives its value. References are resolved to
 //! indexes, and cycles refused, when the container loads.
 
-use std::{borrow::Cow, cell::OnceCell, sync::Arc};
+use std::{
+    borrow::Cow,
+    cell::{OnceCell, RefCell},
+    sync::Arc,
+};
 
-use regex::Regex;
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
+use self::{
+    address::{Address, AddressPart},
+    built_in::{BuiltIn, RandomNumber, TimeOf},
+    format::Format,
+    table::{LookupTable, RegexTable},
+};
 use crate::{
+    call::SecretName,
     container::Container,
     event::{self, Event},
     hit::Hit,
-    trace::Sensitivity,
+    script::{Expression, Given},
+    trace::{Note, Sensitivity},
 };
+
+pub mod address;
+pub mod built_in;
+pub mod format;
+pub mod table;
 
 /// A variable, compiled.
 #[derive(Debug)]
 pub struct Variable {
     pub name: Arc<str>,
     pub kind: VariableKind,
+    /// The value where nothing was found.
+    pub default: Option<ValueTemplate>,
+    /// What is made of the value in the end.
+    pub format: Option<Format>,
     /// Whether traces may show its values.
     pub sensitivity: Sensitivity,
 }
@@ -29,48 +50,47 @@ pub struct Variable {
 pub enum VariableKind {
     /// Always the same; environment variables too, which are read when the container loads.
     Constant(Value),
+    /// A constant that has other variables in it.
+    Text(ValueTemplate),
     /// The event's data at a dotted path.
     EventData {
         path: Box<str>,
     },
-    /// A parameter of the page's address, percent-decoded.
-    Query {
+    /// A part of an address.
+    Url {
+        address: Address,
+        part: AddressPart,
+    },
+    /// A parameter of the request's own query, percent-decoded.
+    RequestQuery {
         name: Box<str>,
     },
-    /// A cookie of the request, as it stands there.
+    /// A cookie of the request.
     Cookie {
         name: Box<str>,
+        decoding: Decoding,
     },
     /// A header of the request.
     Header {
         name: Box<str>,
     },
+    BuiltIn(BuiltIn),
+    Random(RandomNumber),
+    Timestamp(TimeOf),
+    LookupTable(LookupTable),
     RegexTable(RegexTable),
+    /// The first of these that has a value other than an empty text.
+    FirstOf(Vec<ValueTemplate>),
+    Expression(Expression),
+    /// The name of a secret. It has no value that a container could see: parameters take the name from the rules.
+    Secret(SecretName),
 }
 
-/// The first row whose pattern matches the input gives the value, as GTM's RegEx Table does.
-#[derive(Debug)]
-pub struct RegexTable {
-    pub input: ValueTemplate,
-    pub rows: Vec<RegexRow>,
-    pub default: Option<ValueTemplate>,
-}
-
-#[derive(Debug)]
-pub struct RegexRow {
-    pub pattern: Regex,
-    /// What a match gives; `$1` and the like stand for capture groups when `replace` says so.
-    pub output: ValueTemplate,
-    pub replace: Replace,
-}
-
-/// GTM's "capture groups and replace".
+/// Whether percent-escapes are resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Replace {
-    /// The output is taken as it is.
-    Off,
-    /// `$1`, `$&` and `$$` in the output stand for what the pattern captured; text around the match stays.
-    CaptureGroups,
+pub enum Decoding {
+    AsItStands,
+    Percent,
 }
 
 /// A text that may hold `{{Variable}}` references. One that is nothing but a reference keeps the variable's type.
@@ -92,21 +112,28 @@ pub enum Piece {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VariableIndex(pub usize);
 
-/// One event being decided: what variables, triggers and parameters read. Values are computed when first asked for.
+/// One event being decided: what variables, triggers and parameters read. Values are computed when first asked for. A
+/// changed event is another moment: the same [`Given`] with that event.
 pub struct Moment<'a> {
     pub container: &'a Container,
+    pub given: &'a Given,
     pub hit: &'a Hit,
     pub event: &'a Event,
     values: OnceCell<Box<[OnceCell<Value>]>>,
+    notes: RefCell<Vec<Note>>,
 }
 
 /// The longest text that is put together, in bytes. A longer one has no value: texts that double each other would grow
 /// beyond any memory.
 const MAX_TEXT: usize = 64 * 1024;
 
+/// How many remarks on variables one event may have.
+const MAX_NOTES: usize = 50;
+
 impl<'a> Moment<'a> {
-    pub fn new(container: &'a Container, hit: &'a Hit, event: &'a Event) -> Self {
-        Self { container, hit, event, values: OnceCell::new() }
+    pub fn new(container: &'a Container, given: &'a Given) -> Self {
+        let (values, notes) = (OnceCell::new(), RefCell::default());
+        Self { container, given, hit: &given.hit, event: &given.event, values, notes }
     }
 
     /// A variable's value for this event; null where there is none.
@@ -114,7 +141,7 @@ impl<'a> Moment<'a> {
         let variables = &self.container.variables;
         let cells = self.values.get_or_init(|| variables.iter().map(|_| OnceCell::new()).collect());
         match (cells.get(index.0), variables.get(index.0)) {
-            (Some(cell), Some(variable)) => cell.get_or_init(|| variable.kind.evaluate(self).unwrap_or(Value::Null)),
+            (Some(cell), Some(variable)) => cell.get_or_init(|| variable.evaluate(self)),
             _ => &Value::Null,
         }
     }
@@ -140,63 +167,91 @@ impl<'a> Moment<'a> {
             }
         }
     }
+
+    /// What was remarked on variables: what expressions logged, and where they failed.
+    pub fn into_notes(self) -> Vec<Note> {
+        self.notes.into_inner()
+    }
+
+    fn note(&self, name: &str, text: Box<str>) {
+        let mut notes = self.notes.borrow_mut();
+        if notes.len() < MAX_NOTES {
+            notes.push(Note { field: format!("variable {name:?}").into(), text });
+        }
+    }
+}
+
+impl Variable {
+    /// Its value if that is the same for every event.
+    pub fn constant(&self) -> Option<&Value> {
+        match &self.kind {
+            VariableKind::Constant(value) if self.default.is_none() && self.format.is_none() => Some(value),
+            _ => None,
+        }
+    }
+
+    /// What GTM does, in its order: the value, the default where there is none, the format.
+    fn evaluate(&self, moment: &Moment<'_>) -> Value {
+        let found = match &self.kind {
+            VariableKind::Expression(expression) => self.express(expression, moment),
+            kind => kind.evaluate(moment),
+        };
+        let found = match &self.default {
+            Some(default) if found.as_ref().is_none_or(Value::is_null) => Some(moment.fill(default).into_owned()),
+            _ => found,
+        };
+        let formatted = match &self.format {
+            Some(format) => format.apply(found, moment),
+            None => found,
+        };
+        formatted.unwrap_or_default()
+    }
+
+    /// An expression that fails has no value, and says so.
+    fn express(&self, expression: &Expression, moment: &Moment<'_>) -> Option<Value> {
+        let (result, logged) = moment.container.scripts.evaluate(expression, moment);
+        logged.into_iter().for_each(|note| moment.note(&self.name, note.text));
+        result.unwrap_or_else(|error| {
+            moment.note(&self.name, error.to_string().into());
+            None
+        })
+    }
 }
 
 impl VariableKind {
+    /// `None` where there is nothing, and null where there is a null, which formats tell apart.
     fn evaluate(&self, moment: &Moment<'_>) -> Option<Value> {
         match self {
             Self::Constant(value) => Some(value.clone()),
-            Self::EventData { path } => moment.event.get(path).map(Cow::into_owned),
-            Self::Query { name } => query_parameter(moment.event.text("page_location")?, name).map(Value::from),
-            Self::Cookie { name } => moment.hit.cookie(name).map(Value::from),
+            Self::Text(template) => Some(moment.fill(template).into_owned()),
+            Self::EventData { path } => moment.event.find(path).map(Cow::into_owned),
+            Self::Url { address, part } => address.read(moment, |text| part.of(text)),
+            Self::RequestQuery { name } => address::parameter(&moment.hit.query, name).map(Value::from),
+            Self::Cookie { name, decoding } => moment.hit.cookie(name).map(|value| decoding.apply(value).into()),
             Self::Header { name } => moment.hit.header(name).map(Value::from),
+            Self::BuiltIn(built_in) => built_in.value(moment),
+            Self::Random(number) => Some(number.draw(moment).into()),
+            Self::Timestamp(time) => Some(time.value(moment)),
+            Self::LookupTable(table) => table.look_up(moment),
             Self::RegexTable(table) => table.look_up(moment),
-        }
-    }
-}
-
-impl RegexTable {
-    fn look_up(&self, moment: &Moment<'_>) -> Option<Value> {
-        let input = moment.fill(&self.input);
-        let found = event::to_text(&input)
-            .and_then(|text| self.rows.iter().find(|row| row.pattern.is_match(&text)).map(|row| (row, text)));
-        let Some((row, text)) = found else {
-            return self.default.as_ref().map(|default| moment.fill(default).into_owned());
-        };
-        match (row.replace, row.output.replacement(moment)) {
-            (Replace::CaptureGroups, Some(replacement)) => {
-                Some(Value::from(row.pattern.replace(&text, &*replacement).into_owned()))
+            Self::FirstOf(templates) => {
+                let mut values = templates.iter().map(|template| moment.fill(template));
+                values.find(|value| !value.is_null() && value.as_str() != Some("")).map(Cow::into_owned)
             }
-            _ => Some(moment.fill(&row.output).into_owned()),
+            // Expressions need their variable's name: see `Variable::express`.
+            Self::Expression(_) | Self::Secret(_) => None,
         }
     }
 }
 
-impl ValueTemplate {
-    /// This output as a replacement: `$` means a capture group where the rules wrote it, and itself in the value of a
-    /// variable. `None` if the output is no text.
-    fn replacement<'t>(&'t self, moment: &'t Moment<'_>) -> Option<Cow<'t, str>> {
-        let literal =
-            |index: &VariableIndex| event::to_text(moment.variable(*index)).map(|text| text.replace('$', "$$"));
+impl Decoding {
+    /// What is no escape stays, and bytes that are no UTF-8 become replacement characters, as in queries.
+    fn apply(self, value: &str) -> Cow<'_, str> {
         match self {
-            Self::Fixed(value) => value.as_str().map(Cow::Borrowed),
-            Self::Variable(index) if moment.variable(*index).is_string() => literal(index).map(Cow::Owned),
-            Self::Variable(_) => None,
-            Self::Text(pieces) => {
-                let text = pieces.iter().map(|piece| match piece {
-                    Piece::Text(text) => Cow::Borrowed(&**text),
-                    Piece::Variable(index) => Cow::Owned(literal(index).unwrap_or_default()),
-                });
-                Some(Cow::Owned(text.collect()))
-            }
+            Self::AsItStands => Cow::Borrowed(value),
+            Self::Percent => percent_decode_str(value).decode_utf8_lossy(),
         }
     }
-}
-
-/// The first value of a parameter in an address' query, percent-decoded; addresses need not be well-formed.
-pub fn query_parameter(address: &str, name: &str) -> Option<String> {
-    let (_, query) = address.split('#').next()?.split_once('?')?;
-    form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::{
     Container, ContainerSettings, Parts,
     diagnostic::{Diagnostic, Diagnostics, Place, Severity, Sources, did_you_mean, quoted},
-    model::{ConsentRule, SECTIONS, SettingsRule, TagRule, TriggerRule, VariableRule},
+    model::{ConsentRule, SECTIONS, SettingsRule, TagRule, TriggerRule, variables::VariableRule},
     yaml::{self, Key, Node, Placed, Value, decode::Context, decode::decode},
 };
 use crate::consent::ConsentType;
@@ -91,8 +91,9 @@ pub fn load(files: &Sources, options: LoadOptions<'_>) -> Loaded {
         let help = format!("name it {}.yaml", path.trim_end_matches(".yml"));
         diagnostics.push(problem.at(Place::new(path, 1, 1, 0)).help(help));
     }
-    let (templates, scripts) = templates::compile(files, options.library, options.seats, &mut diagnostics);
-    let (variables, variable_names) = variables::compile(rules.variables, &options, &mut diagnostics);
+    let (templates, mut scripts) = templates::compile(files, options.library, options.seats, &mut diagnostics);
+    let known = variables::Known { options, sources: &sources, scripts: &mut scripts };
+    let (variables, variable_names) = variables::compile(rules.variables, known, &mut diagnostics);
     let (triggers, trigger_names) = triggers::compile(rules.triggers, &variable_names, &mut diagnostics);
     let (consent, vendors) = consent::compile(&rules.consent, &templates, &variable_names, &mut diagnostics);
     let known =

@@ -5,52 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::yaml::{Node, OneOrMany, Placed, PlacedMap, Scalar};
 
+pub mod variables;
+
 /// The keys of a file under `rules/`.
 pub const SECTIONS: [&str; 5] = ["variables", "triggers", "tags", "consent", "settings"];
-
-/// A variable: one of the kinds below.
-#[derive(Debug, Deserialize)]
-pub struct VariableRule {
-    /// Always this value.
-    pub constant: Option<Node>,
-    /// The event's data at a dotted path, such as `user_data.email_address` or `items.0.item_id`.
-    pub event_data: Option<Placed<Box<str>>>,
-    /// A parameter of the page's address (`page_location`), percent-decoded.
-    pub page_query: Option<Placed<Box<str>>>,
-    /// A cookie of the request, as it stands there.
-    pub cookie: Option<Placed<Box<str>>>,
-    /// A header of the request.
-    pub header: Option<Placed<Box<str>>>,
-    /// An environment variable that the operator lets containers read.
-    pub environment: Option<Placed<Box<str>>>,
-    /// The first row whose pattern matches the input.
-    pub regex_table: Option<RegexTableRule>,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct RegexTableRule {
-    /// The text that is looked up, such as `"{{Page path}}"`.
-    pub input: Node,
-    /// Tried from the top.
-    pub rows: Vec<RegexRowRule>,
-    /// The value where no row matches; nothing if left out.
-    pub default: Option<Node>,
-    /// Compare without regard to case.
-    #[serde(default = "yes")]
-    pub ignore_case: bool,
-    /// The pattern must match the whole input.
-    #[serde(default = "yes")]
-    pub full_match: bool,
-    /// `$1`, `$&` and `$$` in an output stand for what the pattern captured.
-    #[serde(default = "yes")]
-    pub capture_groups: bool,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct RegexRowRule {
-    pub pattern: Placed<Box<str>>,
-    pub output: Node,
-}
 
 /// A trigger: which events, and what must hold of them.
 #[derive(Debug, Deserialize)]
@@ -295,8 +253,4 @@ pub enum FieldKind {
     Map,
     /// Anything.
     Any,
-}
-
-fn yes() -> bool {
-    true
 }

@@ -21,6 +21,7 @@
 
 mod build;
 pub mod decode;
+mod passage;
 mod placed;
 mod scalar;
 mod syntax;
@@ -34,7 +35,8 @@ use serde::{Deserialize, Deserializer, de};
 
 pub use self::{
     decode::{Context, decode},
-    placed::{OneOrMany, Placed, PlacedMap, Scalar, ScalarOr},
+    passage::Passage,
+    placed::{OneOrMany, Placed, PlacedMap, Scalar, ScalarOr, SpannedText},
 };
 use super::diagnostic::{Diagnostic, Diagnostics, Place, quoted};
 

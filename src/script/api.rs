@@ -19,7 +19,7 @@ use crate::{
     cookie::{HttpOnly, SameSite, SetCookie},
     event::Event,
     hit::Hit,
-    variable::query_parameter,
+    variable::address,
 };
 
 /// `params` in a script: the tag's parameters, by the template's field names. Passing it on costs nothing.
@@ -158,7 +158,7 @@ fn register_request(engine: &mut Engine) {
         })
         .register_fn("cookie", |request: &mut RequestHandle, name: &str| text(request.0.cookie(name)))
         .register_fn("query", |request: &mut RequestHandle, name: &str| {
-            query_parameter(&format!("?{}", request.0.query), name).map_or(Dynamic::UNIT, Dynamic::from)
+            address::parameter(&request.0.query, name).map_or(Dynamic::UNIT, Dynamic::from)
         });
 }
 

@@ -8,7 +8,7 @@
 
 use rhai::{AST, Dynamic, Engine, EvalAltResult, OptimizationLevel, Position, Scope};
 
-use super::{api, secret};
+use super::{api, expression, secret};
 
 mod budget;
 mod explain;
@@ -63,6 +63,7 @@ pub fn engine() -> Engine {
     natives::register(&mut engine);
     secret::register(&mut engine);
     api::register(&mut engine);
+    expression::register(&mut engine);
     engine
 }
 

@@ -14,7 +14,7 @@ use crate::{
     call::{Account, SecretName},
     container::Parameter,
     event,
-    variable::{Moment, Piece, ValueTemplate, Variable, VariableIndex, VariableKind},
+    variable::{Moment, Piece, ValueTemplate, Variable, VariableIndex},
 };
 
 /// A tag's parameters, by field name; fields that were not set and have no default are left out.
@@ -49,10 +49,7 @@ impl Parameters {
 
 /// A template's value if it is the same for every event; environment variables are, once the container is loaded.
 fn constant(template: &ValueTemplate, variables: &[Variable]) -> Option<Value> {
-    let variable = |index: &VariableIndex| match &variables.get(index.0)?.kind {
-        VariableKind::Constant(value) => Some(value),
-        _ => None,
-    };
+    let variable = |index: &VariableIndex| variables.get(index.0)?.constant();
     match template {
         ValueTemplate::Fixed(value) => Some(value.clone()),
         ValueTemplate::Variable(index) => variable(index).cloned(),
@@ -157,10 +154,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::trace::Sensitivity;
+    use crate::{trace::Sensitivity, variable::VariableKind};
 
     fn variable(kind: VariableKind) -> Variable {
-        Variable { name: "v".into(), kind, sensitivity: Sensitivity::Public }
+        Variable { name: "v".into(), kind, default: None, format: None, sensitivity: Sensitivity::Public }
     }
 
     #[test]

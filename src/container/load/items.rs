@@ -7,9 +7,12 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::container::{
-    diagnostic::{Diagnostic, Diagnostics, Place, did_you_mean, quoted},
-    yaml::{Node, Value, decode::Context, decode::decode},
+use crate::{
+    call::SecretName,
+    container::{
+        diagnostic::{Diagnostic, Diagnostics, Place, did_you_mean, quoted},
+        yaml::{Node, Value, decode::Context, decode::decode},
+    },
 };
 
 /// An item of a rules file: a tag, a trigger, a variable.
@@ -48,6 +51,8 @@ pub struct Names {
     kind: &'static str,
     index: HashMap<Arc<str>, usize>,
     unread: Unread,
+    /// Of variables: those that are secrets. They have no value, so that no reference may lead to them.
+    secrets: HashMap<usize, SecretName>,
 }
 
 impl<T> Default for Items<T> {
@@ -104,7 +109,7 @@ impl<T: for<'de> Deserialize<'de>> Items<T> {
 
     /// The items, and their names for references. `kind` is what messages call one of them.
     pub fn into_parts(self, kind: &'static str) -> (Vec<Item<T>>, Names) {
-        (self.list, Names { kind, index: self.index, unread: self.unread })
+        (self.list, Names { kind, index: self.index, unread: self.unread, secrets: HashMap::new() })
     }
 }
 
@@ -121,7 +126,25 @@ impl Names {
             let problem = Diagnostic::error(code, message).at(place.clone()).of(owner);
             diagnostics.push(problem.help(did_you_mean(name, self.all()).or_else(|| self.few())));
         }
+        if found.is_some_and(|index| self.secrets.contains_key(&index)) {
+            let message = format!("the variable {} is a secret, and this is no place for one", quoted(name));
+            let help = format!("a field that takes a secret has it as its whole value: {}", quoted(&reference(name)));
+            let problem = Diagnostic::error("misplaced-secret", message).at(place.clone());
+            diagnostics.push(problem.of(owner).help(help));
+            return None;
+        }
         found
+    }
+
+    /// Notes which variables are secrets.
+    pub fn set_secrets(&mut self, secrets: HashMap<usize, SecretName>) {
+        self.secrets = secrets;
+    }
+
+    /// The secret that a text stands for: one that is nothing but a reference to it.
+    pub fn secret(&self, text: &str) -> Option<&SecretName> {
+        let name = text.strip_prefix("{{")?.strip_suffix("}}")?.trim();
+        self.secrets.get(self.index.get(name)?)
     }
 
     fn may_be_unread(&self, name: &str) -> bool {
@@ -149,4 +172,9 @@ impl Names {
             names => format!("the {}s are {}", self.kind, names.join(", ")),
         })
     }
+}
+
+/// As a text refers to a variable.
+fn reference(name: &str) -> String {
+    format!("{{{{{name}}}}}")
 }

@@ -101,7 +101,11 @@ fn misfit(name: &str, node: &Node, parameter: &Parameter, field: &FieldRule) -> 
             let help = "write { secret: NAME }; the value itself stays in the environment or in a file".to_owned();
             (format!("the field {name} takes the name of a secret"), Some(help))
         }
-        _ => (format!("the field {name} takes {}, not {found}", wanted(field)), None),
+        _ => {
+            let help = matches!(parameter, Parameter::Secret(_))
+                .then(|| "a secret goes where a template asks for one; its value is known to the delivery alone".to_owned());
+            (format!("the field {name} takes {}, not {found}", wanted(field)), help)
+        }
     }
 }
 
@@ -161,6 +165,10 @@ fn parameter(node: &Node, variables: &Names, at: At<'_>, diagnostics: &mut Diagn
                 entries.map(|(key, node)| (key.name.clone(), parameter(node, variables, at, diagnostics))).collect(),
             )
         }
+        Value::Text(text) => match variables.secret(text) {
+            Some(secret) => Parameter::Secret(secret.clone()),
+            None => Parameter::Value(values::template(node, variables, at, diagnostics)),
+        },
         _ => Parameter::Value(values::template(node, variables, at, diagnostics)),
     }
 }

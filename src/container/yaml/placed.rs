@@ -37,6 +37,14 @@ impl<T> Placed<T> {
     }
 }
 
+/// A text with its span, for one that is a language of its own: places in it are found by a [`Passage`](super::Passage).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename = "$tidegate::Place")]
+pub struct SpannedText {
+    pub span: Span,
+    pub value: Box<str>,
+}
+
 /// What the decoder tells about a node or key, by the names of the fields that are asked for.
 #[derive(Deserialize)]
 #[serde(rename = "$tidegate::Place")]

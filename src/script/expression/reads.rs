@@ -1,0 +1,330 @@
+//! What an expression reads, told from its text: the variables that it names, and whether it looks at a person. Takes the
+//! text of a script that compiles; gives places by line and column, from 1.
+
+use crate::trace::Sensitivity;
+
+/// What an expression reads.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reads {
+    /// Every `variables["Name"]`, in order.
+    pub variables: Vec<Mention>,
+    /// Of the event and the request; variables have their own.
+    pub sensitivity: Sensitivity,
+}
+
+/// A variable that is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mention {
+    pub name: String,
+    pub line: usize,
+    pub column: usize,
+    /// In characters, with its quotes.
+    pub length: usize,
+}
+
+/// A use of `variables` that names none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stray {
+    pub line: usize,
+    pub column: usize,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Kind {
+    Name(String),
+    Text(String),
+    Symbol(char),
+}
+
+#[derive(Debug)]
+struct Token {
+    kind: Kind,
+    line: usize,
+    column: usize,
+    length: usize,
+}
+
+impl Reads {
+    /// # Errors
+    /// Where `variables` is used in another form, which would hide what is read.
+    pub fn of(text: &str) -> Result<Self, Stray> {
+        let tokens = Reader::new(text).tokens();
+        let mut variables = Vec::new();
+        let mut sensitivity = Sensitivity::of_event_data(text);
+        for (index, token) in tokens.iter().enumerate() {
+            let Kind::Name(name) = &token.kind else { continue };
+            let is = |at: usize, symbol| tokens.get(at).is_some_and(|token| token.kind == Kind::Symbol(symbol));
+            let is_property = index > 0 && is(index - 1, '.') && !(index > 1 && is(index - 2, '.'));
+            let is_key = is(index + 1, ':') && !is(index + 2, ':');
+            if is_property || is_key {
+                continue;
+            }
+            let indexed_by = match tokens.get(index + 2) {
+                Some(Token { kind: Kind::Text(key), .. }) if is(index + 1, '[') && is(index + 3, ']') => Some(key),
+                _ => None,
+            };
+            match (name.as_str(), indexed_by) {
+                ("variables", Some(key)) => {
+                    let text = &tokens[index + 2];
+                    let (line, column, length) = (text.line, text.column, text.length);
+                    variables.push(Mention { name: key.clone(), line, column, length });
+                }
+                ("variables", None) => return Err(Stray { line: token.line, column: token.column }),
+                ("request", _) => sensitivity = Sensitivity::Personal,
+                ("event", Some(_)) => {}
+                // A property's name is in the text; an event that is handed on as a whole may be read anywhere.
+                ("event", None) if !is(index + 1, '.') && !(is(index + 1, '?') && is(index + 2, '.')) => {
+                    sensitivity = Sensitivity::Personal;
+                }
+                _ => {}
+            }
+        }
+        Ok(Self { variables, sensitivity })
+    }
+}
+
+/// Reads a script as its compiler does, as far as texts and comments go: what stands in them is no name.
+struct Reader<'t> {
+    rest: std::iter::Peekable<std::str::Chars<'t>>,
+    line: usize,
+    column: usize,
+    tokens: Vec<Token>,
+}
+
+impl<'t> Reader<'t> {
+    fn new(text: &'t str) -> Self {
+        Self { rest: text.chars().peekable(), line: 1, column: 1, tokens: Vec::new() }
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let c = self.rest.next()?;
+        if c == '\n' {
+            (self.line, self.column) = (self.line + 1, 1);
+        } else {
+            self.column += 1;
+        }
+        Some(c)
+    }
+
+    fn take_if(&mut self, wanted: char) -> bool {
+        let there = self.rest.peek() == Some(&wanted);
+        if there {
+            self.next();
+        }
+        there
+    }
+
+    fn tokens(mut self) -> Vec<Token> {
+        // How many braces are open, in the script and in each text with values in it that is being read.
+        let mut open = vec![0_usize];
+        while let Some(c) = self.rest.peek().copied() {
+            let (line, column) = (self.line, self.column);
+            self.next();
+            let kind = match c {
+                '/' if self.take_if('/') => {
+                    while self.next().is_some_and(|c| c != '\n') {}
+                    continue;
+                }
+                '/' if self.take_if('*') => {
+                    self.comment();
+                    continue;
+                }
+                '"' => Kind::Text(self.text()),
+                '\'' => {
+                    self.character();
+                    continue;
+                }
+                '#' if matches!(self.rest.peek(), Some('#' | '"')) => Kind::Text(self.raw_text()),
+                '`' => {
+                    self.template(&mut open);
+                    continue;
+                }
+                '}' if open.len() > 1 && open.last() == Some(&0) => {
+                    open.pop();
+                    self.template(&mut open);
+                    continue;
+                }
+                c if c.is_alphabetic() || c == '_' => {
+                    let mut name = String::from(c);
+                    while let Some(c) = self.rest.next_if(|c| c.is_alphanumeric() || *c == '_') {
+                        self.column += 1;
+                        name.push(c);
+                    }
+                    Kind::Name(name)
+                }
+                c if c.is_whitespace() => continue,
+                c => {
+                    if let Some(braces) = open.last_mut() {
+                        match c {
+                            '{' => *braces += 1,
+                            '}' => *braces = braces.saturating_sub(1),
+                            _ => {}
+                        }
+                    }
+                    Kind::Symbol(c)
+                }
+            };
+            let length = self.column.saturating_sub(column);
+            self.tokens.push(Token { kind, line, column, length });
+        }
+        self.tokens
+    }
+
+    /// The rest of a comment, which may hold others.
+    fn comment(&mut self) {
+        let mut depth = 1_usize;
+        while depth > 0 {
+            match self.next() {
+                Some('*') if self.take_if('/') => depth -= 1,
+                Some('/') if self.take_if('*') => depth += 1,
+                Some(_) => {}
+                None => return,
+            }
+        }
+    }
+
+    /// The rest of a text in quotes, its escapes resolved.
+    fn text(&mut self) -> String {
+        let mut text = String::new();
+        while let Some(c) = self.next() {
+            match c {
+                '"' if !self.take_if('"') => break,
+                '\\' => text.extend(self.escape()),
+                c => text.push(c),
+            }
+        }
+        text
+    }
+
+    fn escape(&mut self) -> Option<char> {
+        let width = match self.next()? {
+            'n' => return Some('\n'),
+            't' => return Some('\t'),
+            'r' => return Some('\r'),
+            '\n' => return None,
+            'x' => 2,
+            'u' => 4,
+            'U' => 8,
+            other => return Some(other),
+        };
+        let digits: String = (0..width).filter_map(|_| self.next()).collect();
+        u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32)
+    }
+
+    /// The rest of a single character.
+    fn character(&mut self) {
+        if self.next() == Some('\\') {
+            self.escape();
+        }
+        self.take_if('\'');
+    }
+
+    /// The rest of a text between `#"` and `"#`, with as many `#` on both sides.
+    fn raw_text(&mut self) -> String {
+        let mut marks = 1;
+        while self.take_if('#') {
+            marks += 1;
+        }
+        let end = format!("\"{}", "#".repeat(marks));
+        self.take_if('"');
+        let mut text = String::new();
+        while let Some(c) = self.next() {
+            text.push(c);
+            if let Some(content) = text.strip_suffix(&end) {
+                return content.to_owned();
+            }
+        }
+        text
+    }
+
+    /// A text between backticks, to its end or to the next value in it.
+    fn template(&mut self, open: &mut Vec<usize>) {
+        while let Some(c) = self.next() {
+            match c {
+                '`' if !self.take_if('`') => return,
+                '$' if self.take_if('{') => return open.push(0),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        let reads = Reads::of(text).unwrap_or_else(|stray| panic!("{text}: {stray:?}"));
+        reads.variables.into_iter().map(|mention| mention.name).collect()
+    }
+
+    #[test]
+    fn variables_are_named_by_texts_that_stand_there() {
+        assert_eq!(names(r#"variables["A b"] + variables [ "C\"\u00e9" ]"#), ["A b", "C\"é"]);
+        assert_eq!(names(r##"variables[#"raw "A""#]"##), ["raw \"A\""]);
+        assert_eq!(names("`${variables[\"A\"]} ${ #{ x: `${variables[\"B\"]}` }.x } c`"), ["A", "B"]);
+        assert_eq!(names("if x { variables[\"A\"] } else { `}` + variables[\"B\"] }"), ["A", "B"]);
+    }
+
+    #[test]
+    fn texts_comments_and_properties_name_none() {
+        for text in [
+            "// variables[\"A\"]\n1",
+            "/* /* variables */ variables */ 1",
+            "\"variables\" + 'v' + '\\''",
+            "event.variables",
+            "#{ variables: 1 }",
+            "`variables $ {variables}`",
+            "\"\"\"variables\"",
+        ] {
+            assert_eq!(names(text), [""; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn what_hides_a_name_is_found() {
+        for (text, line, column) in [
+            ("variables[event.x]", 1, 1),
+            ("1;\n let v = variables;", 2, 10),
+            ("f(variables)", 1, 3),
+            ("variables[\"A\" + \"B\"]", 1, 1),
+            ("`${variables}`", 1, 4),
+            ("variables.A", 1, 1),
+            ("0..variables", 1, 4),
+        ] {
+            assert_eq!(Reads::of(text), Err(Stray { line, column }), "{text}");
+        }
+    }
+
+    #[test]
+    fn places_count_characters() {
+        let reads = Reads::of("let é = \"é\";\né + variables[\"Straße\"]").expect("a name");
+        assert_eq!(reads.variables, [Mention { name: "Straße".to_owned(), line: 2, column: 15, length: 8 }]);
+    }
+
+    #[test]
+    fn what_looks_at_a_person_is_personal() {
+        for (text, sensitivity) in [
+            ("event.value * 2", Sensitivity::Public),
+            ("event[\"items.0.price\"]", Sensitivity::Public),
+            ("event?.value", Sensitivity::Public),
+            ("variables[\"A\"]", Sensitivity::Public),
+            ("event.user_data.email_address", Sensitivity::Personal),
+            ("event[\"user_data.city\"]", Sensitivity::Personal),
+            ("let key = \"a\"; event[key]", Sensitivity::Personal),
+            ("f(event)", Sensitivity::Personal),
+            ("request.header(\"x\")", Sensitivity::Personal),
+        ] {
+            assert_eq!(Reads::of(text).expect("no variables").sensitivity, sensitivity, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read(text in "(variables|\\[|\\]|\"|'|`|\\$|\\{|\\}|#|/|\\*|\\\\|\n| |é|a|\\.|:){0,30}") {
+            let _ = Reads::of(&text);
+        }
+    }
+}
