@@ -91,13 +91,27 @@ fn a_value_is_computed_once_an_event() {
 
 #[test]
 fn an_expression_runs_once_an_event_and_only_if_it_is_asked_for() {
-    let container = container("variables: { Told: { expression: 'log(\"run\"); 1' }, Silent: { expression: 'log(2)' } }");
+    let container =
+        container("variables: { Told: { expression: 'log(\"run\"); 1' }, Silent: { expression: 'log(2)' } }");
     let given = given(json!({}), hit());
     let moment = Moment::new(&container, &given);
     assert_eq!(*moment.variable(VariableIndex(0)), json!(1));
     assert_eq!(*moment.variable(VariableIndex(0)), json!(1));
     let notes: Vec<String> = moment.into_notes().iter().map(ToString::to_string).collect();
     assert_eq!(notes, ["variable \"Told\": run"]);
+}
+
+#[test]
+fn an_expression_that_fails_says_where_in_its_file() {
+    let container = container("variables:\n  Failing:\n    expression: |\n      let a = 1;\n      a.nonsense()\n");
+    let given = given(json!({}), hit());
+    let moment = Moment::new(&container, &given);
+    assert!(moment.variable(VariableIndex(0)).is_null());
+    let [note] = &*moment.into_notes() else { panic!("one note") };
+    assert_eq!(
+        note.to_string(),
+        "variable \"Failing\": no function nonsense takes (i64) (rules/a.yaml:5:9: a.nonsense())"
+    );
 }
 
 #[test]
@@ -146,7 +160,8 @@ variables:
 
 #[test]
 fn a_random_number_is_the_events_own() {
-    let container = container("variables: { A: { random: { min: 0, max: 1000000 } }, B: { random: { max: 1000000 } } }");
+    let container =
+        container("variables: { A: { random: { min: 0, max: 1000000 } }, B: { random: { max: 1000000 } } }");
     let first = given(json!({}), hit());
     let changed = Given { event: event(json!({"value": 1})), ..first.clone() };
     let other_hit = given(json!({}), Hit { id: HitId(Uuid::from_u128(1)), ..hit() });

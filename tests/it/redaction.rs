@@ -19,13 +19,14 @@ use tidegate::{
 use uuid::Uuid;
 
 /// What must not be kept; each is written into the hit below.
-const PERSONAL: [&str; 12] = [
+const PERSONAL: [&str; 13] = [
     "ada@example.com",
     "Lovelace",
     "+40746123456",
     "CUST-00042",
     "198.51.100.77",
     "Mozilla/5.0 (Ada)",
+    "MOZILLA/5.0 (ADA)",
     "gAAAAclick",
     "obref-of-ada",
     "123.456",
@@ -106,6 +107,17 @@ variables:
   Agent: { header: user-agent }
   Copied: { regex_table: { input: "{{Agent}}", rows: [{ pattern: ".*", output: "$&" }] } }
   Defaulted: { regex_table: { input: x, rows: [], default: "{{Click}}" } }
+  Address: { built_in: client_address }
+  Query: { url: query }
+  Looked up: { lookup_table: { input: "{{Client}}", rows: { "123.456": Lovelace } } }
+  First: { first_of: ["{{Absent}}", "{{E-mail}}"] }
+  Absent: { built_in: undefined_value }
+  Fallback: { built_in: undefined_value, default: "{{Address}}" }
+  Shouted: { header: user-agent, format: { case: upper, when_undefined: x } }
+  Put together: { constant: "<{{Click}}>" }
+  Expressed: { expression: 'event.user_data.email_address[0] + request.ip' }
+  Expressed again: { expression: 'variables["Client"] + "!"' }
+  Failing: { expression: 'event.user_data.email_address.nonsense(request.cookie("__oppref"))' }
 
 triggers:
   Purchase: { event: purchase }
@@ -116,6 +128,16 @@ triggers:
   Agent: { event: purchase, when: [{ variable: Agent, equals: x }] }
   Copied: { event: purchase, when: [{ variable: Copied, equals: x }] }
   Defaulted: { event: purchase, when: [{ variable: Defaulted, equals: x }] }
+  Address: { event: purchase, when: [{ variable: Address, equals: x }] }
+  Query: { event: purchase, when: [{ variable: Query, equals: x }] }
+  Looked up: { event: purchase, when: [{ variable: Looked up, equals: x }] }
+  First: { event: purchase, when: [{ variable: First, equals: x }] }
+  Fallback: { event: purchase, when: [{ variable: Fallback, equals: x }] }
+  Shouted: { event: purchase, when: [{ variable: Shouted, equals: x }] }
+  Put together: { event: purchase, when: [{ variable: Put together, equals: x }] }
+  Expressed: { event: purchase, when: [{ variable: Expressed, equals: x }] }
+  Expressed again: { event: purchase, when: [{ variable: Expressed again, equals: x }] }
+  Failing: { event: purchase, when: [{ variable: Failing, equals: x }] }
   User: { event: purchase, when: [{ event_data: user_data, equals: x }] }
   User id: { event: purchase, when: [{ event_data: user_id, equals: x }] }
   Page: { event: purchase, when: [{ event_data: page_location, equals: x }] }
@@ -137,7 +159,7 @@ tags:
   Blocked: { <<: *tag, consent: security_storage }
   Not triggered:
     <<: *tag
-    triggers: [E-mail, Client, Click, Token, Agent, Copied, Defaulted, User, User id, Page, Referrer, Value, Any]
+    triggers: [Address, Query, Looked up, First, Fallback, Shouted, Put together, Expressed, Expressed again, Failing, E-mail, Client, Click, Token, Agent, Copied, Defaulted, User, User id, Page, Referrer, Value, Any]
   Click: { template: openai_cookie, triggers: Purchase, consent: ad_storage }
 "#;
 

@@ -61,7 +61,11 @@ fn checked(
     at: At<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Parameter> {
+    let errors_before = diagnostics.errors_told();
     let parameter = parameter(node, variables, at, diagnostics);
+    if diagnostics.errors_told() > errors_before {
+        return None;
+    }
     let fits = match &parameter {
         Parameter::Secret(_) => matches!(field.kind, FieldKind::Secret | FieldKind::Any),
         // What a variable gives is known only at a hit; the script looks again.
@@ -102,8 +106,9 @@ fn misfit(name: &str, node: &Node, parameter: &Parameter, field: &FieldRule) -> 
             (format!("the field {name} takes the name of a secret"), Some(help))
         }
         _ => {
-            let help = matches!(parameter, Parameter::Secret(_))
-                .then(|| "a secret goes where a template asks for one; its value is known to the delivery alone".to_owned());
+            let help = matches!(parameter, Parameter::Secret(_)).then(|| {
+                "a secret goes where a template asks for one; its value is known to the delivery alone".to_owned()
+            });
             (format!("the field {name} takes {}, not {found}", wanted(field)), help)
         }
     }

@@ -70,17 +70,16 @@ pub(super) fn compile(
 ) -> (Vec<Variable>, Names) {
     let (items, mut names) = items.into_parts("variable");
     let secrets = items.iter().enumerate();
-    let secrets = secrets.filter_map(|(index, item)| Some((index, SecretName(item.rule.secret.as_ref()?.value.clone()))));
+    let secrets =
+        secrets.filter_map(|(index, item)| Some((index, SecretName(item.rule.secret.as_ref()?.value.clone()))));
     names.set_secrets(secrets.collect::<HashMap<_, _>>());
     let mut variables = Vec::with_capacity(items.len());
     for item in &items {
         let owner = format!("variable {}", quoted(&item.name));
         let at = At { file: &item.place.file, owner: &owner };
         let (options, sources) = (&known.options, known.sources);
-        variables.push(variable(
-            item,
-            &mut Cx { names: &names, at, options, sources, scripts: known.scripts, diagnostics },
-        ));
+        variables
+            .push(variable(item, &mut Cx { names: &names, at, options, sources, scripts: known.scripts, diagnostics }));
     }
     let sorted = order::sort(&items, &variables, diagnostics);
     order::mark(&mut variables, &sorted);
@@ -127,7 +126,7 @@ fn kind(item: &Item<VariableRule>, cx: &mut Cx<'_>) -> Option<VariableKind> {
         }
         1 => found.pop().map(|(_, kind)| kind),
         _ => {
-            let names = found.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" and ");
+            let names = found.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
             let message = format!("{} has more than one kind: {names}", cx.at.owner);
             let help = "keep one; first_of takes the first of several that has a value".to_owned();
             cx.report(problem(message).help(help));

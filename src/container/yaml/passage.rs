@@ -29,7 +29,8 @@ impl Passage {
     pub fn place(&self, line: usize, column: usize, length: usize) -> Place {
         let mut lines = self.text.split_inclusive('\n');
         let before: usize = lines.by_ref().take(line.saturating_sub(1)).map(str::len).sum();
-        let within: usize = lines.next().unwrap_or_default().chars().take(column.saturating_sub(1)).map(char::len_utf8).sum();
+        let within: usize =
+            lines.next().unwrap_or_default().chars().take(column.saturating_sub(1)).map(char::len_utf8).sum();
         let raw = self.raw.get(..self.raw_offset(before + within)).unwrap_or(&self.raw);
         let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let (line, column) = match raw.rsplit_once('\n') {
@@ -42,7 +43,8 @@ impl Passage {
     /// Where the character at an offset of the text stands in the raw text: both are read side by side, and what only the
     /// raw one has is stepped over.
     fn raw_offset(&self, offset: usize) -> usize {
-        let begins_quoted = self.raw.starts_with('"') && (!self.text.starts_with('"') || self.raw.starts_with("\"\\\""));
+        let begins_quoted =
+            self.raw.starts_with('"') && (!self.text.starts_with('"') || self.raw.starts_with("\"\\\""));
         let mut raw = self.raw.char_indices();
         if begins_quoted {
             raw.next();

@@ -59,23 +59,20 @@ impl Reads {
             if is_property || is_key {
                 continue;
             }
-            let indexed_by = match tokens.get(index + 2) {
-                Some(Token { kind: Kind::Text(key), .. }) if is(index + 1, '[') && is(index + 3, ']') => Some(key),
-                _ => None,
-            };
+            let indexed_by = tokens.get(index + 2).filter(|_| is(index + 1, '[') && is(index + 3, ']'));
+            let indexed_by = indexed_by.and_then(|token| match &token.kind {
+                Kind::Text(key) => Some((key, token)),
+                Kind::Name(_) | Kind::Symbol(_) => None,
+            });
+            let has_property = is(index + 1, '.') || is(index + 1, '?') && is(index + 2, '.');
             match (name.as_str(), indexed_by) {
-                ("variables", Some(key)) => {
-                    let text = &tokens[index + 2];
-                    let (line, column, length) = (text.line, text.column, text.length);
-                    variables.push(Mention { name: key.clone(), line, column, length });
+                ("variables", Some((key, Token { line, column, length, .. }))) => {
+                    variables.push(Mention { name: key.clone(), line: *line, column: *column, length: *length });
                 }
                 ("variables", None) => return Err(Stray { line: token.line, column: token.column }),
                 ("request", _) => sensitivity = Sensitivity::Personal,
-                ("event", Some(_)) => {}
                 // A property's name is in the text; an event that is handed on as a whole may be read anywhere.
-                ("event", None) if !is(index + 1, '.') && !(is(index + 1, '?') && is(index + 2, '.')) => {
-                    sensitivity = Sensitivity::Personal;
-                }
+                ("event", None) if !has_property => sensitivity = Sensitivity::Personal,
                 _ => {}
             }
         }

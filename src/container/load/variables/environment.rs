@@ -17,11 +17,7 @@ pub(super) enum Without {
     Nothing,
 }
 
-pub(super) fn read(
-    rule: &ScalarOr<Placed<Box<str>>, EnvironmentRule>,
-    without: Without,
-    cx: &mut Cx<'_>,
-) -> Value {
+pub(super) fn read(rule: &ScalarOr<Placed<Box<str>>, EnvironmentRule>, without: Without, cx: &mut Cx<'_>) -> Value {
     let (name, kind) = match rule {
         ScalarOr::Scalar(name) => (name, EnvironmentKind::Text),
         ScalarOr::Collection(rule) => (&rule.name, rule.kind),

@@ -18,7 +18,8 @@ pub(super) fn compile(rule: &SpannedText, cx: &mut Cx<'_>) -> Option<Expression>
         Ok(script) => script,
         Err(error) => {
             let number = |value: Option<usize>| value.and_then(|value| u32::try_from(value).ok()).unwrap_or(1);
-            let place = crate::container::diagnostic::Place::new(cx.at.file, number(error.line), number(error.column), 1);
+            let place =
+                crate::container::diagnostic::Place::new(cx.at.file, number(error.line), number(error.column), 1);
             // The compiler names the character where it stopped, not how far the fault reaches.
             let known = error.message.starts_with("there is no variable");
             let help = known.then(|| "an expression is given event, request and variables[\"Name\"]".to_owned());

@@ -65,7 +65,9 @@ pub(super) fn all(item: &Item<VariableRule>, cx: &mut Cx<'_>) -> Vec<(&'static s
         rule.first_of.as_ref().map(|nodes| first_of(nodes, item, cx)),
         rule.random.as_ref().map(|rule| random(rule, item, cx)),
         rule.timestamp.as_ref().map(|rule| VariableKind::Timestamp(timestamp(rule))),
-        rule.expression.as_ref().map(|text| expression::compile(text, cx).map_or_else(nothing, VariableKind::Expression)),
+        rule.expression
+            .as_ref()
+            .map(|text| expression::compile(text, cx).map_or_else(nothing, VariableKind::Expression)),
     ];
     NAMES.into_iter().zip(found).filter_map(|(name, kind)| Some((name, kind?))).collect()
 }
@@ -131,9 +133,8 @@ fn url(rule: &ScalarOr<UrlPartRule, UrlRule>, item: &Item<VariableRule>, cx: &mu
         }
         ScalarOr::Collection(rule) => rule,
     };
-    let problem = |message: &str, help: &str| {
-        Diagnostic::error("bad-url", message).at(item.place.clone()).help(help.to_owned())
-    };
+    let problem =
+        |message: &str, help: &str| Diagnostic::error("bad-url", message).at(item.place.clone()).help(help.to_owned());
     let part = match (rule.part, &rule.parameter) {
         (Some(part), None) => address_part(part),
         (None, Some(name)) => AddressPart::Parameter(named(name, cx)),
