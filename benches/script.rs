@@ -205,7 +205,7 @@ fn main() {
     });
     time("consent, said in the hit", || {
         let of_hit = gather::of_hit(&hit, &container.consent);
-        let evidence = gather::of_event(&Moment::new(&container, &hit, &event), &of_hit);
+        let evidence = gather::of_event(&Moment::new(&container, &given), &of_hit);
         black_box(evidence.state(&Recipients::Unregistered));
         drop(black_box(evidence));
     });
