@@ -2,6 +2,7 @@
 //! shared.
 
 use std::{
+    collections::BTreeSet,
     hash::RandomState,
     sync::{
         Arc, OnceLock,
@@ -21,7 +22,7 @@ use crate::{
     error::Refusal,
     hit::{Hit, HitId},
     metrics::Metrics,
-    outbox::{Outbox, Record, StoreError},
+    outbox::{Forgotten, Outbox, Record, StoreError, sought::Sought},
     pipeline::{self, Decided, Surroundings},
     time::Timestamp,
     trace::{ClientVerdict, TagTrace, Trace},
@@ -112,7 +113,32 @@ impl App {
         // Only now: of a hit that was refused, nothing happened.
         self.metrics.traced(&trace);
         tell(&trace);
+        self.withdraw(id, std::mem::take(&mut decided.withdrawn)).await;
         Ok(decided)
+    }
+
+    /// Cancels calls of visitors who withdrew their consent. Where little waits that takes no time, and the answer waits
+    /// for it; a longer search goes on by itself.
+    async fn withdraw(&self, hit: HitId, clicks: BTreeSet<Box<str>>) {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        for click in clicks {
+            let Ok(sought) = Sought::oppref(&click) else { continue };
+            let outbox = Arc::clone(&self.outbox);
+            let search = tokio::spawn(async move {
+                match outbox.forget(&sought).await {
+                    Ok(Forgotten { pending: 0, dead: 0, in_flight: 0 }) => {}
+                    Ok(Forgotten { pending, dead, in_flight }) => tracing::info!(
+                        target: "tidegate::hit", %hit,
+                        "consent was withdrawn: {pending} pending and {dead} dead calls cancelled, {in_flight} being sent"
+                    ),
+                    Err(error) => tracing::warn!(
+                        target: "tidegate::hit", %hit,
+                        "consent was withdrawn, but calls of this click could not be cancelled: {error}"
+                    ),
+                }
+            });
+            let _ = tokio::time::timeout(PATIENCE, search).await;
+        }
     }
 }
 

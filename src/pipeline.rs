@@ -19,8 +19,9 @@ use crate::{
     deduplication::{CallKey, RecentCalls, Sieve},
     event::Event,
     hit::Hit,
+    openai::oppref,
     script::{Given, HitTime, MonotonicClock, Outcome},
-    trace::{ClientVerdict, CookieVerdict, EventTrace, Note, TagTrace, TagVerdict, Trace},
+    trace::{Cancelled, ClientVerdict, CookieVerdict, EventTrace, Forgotten, Note, TagTrace, TagVerdict, Trace},
     trigger::choice::{Choice, choose},
     variable::Moment,
 };
@@ -56,6 +57,8 @@ pub struct Decided {
     /// `Set-Cookie` headers, in the order in which tags asked for them.
     pub cookies: Vec<String>,
     pub held: Vec<Held>,
+    /// Click references whose visitor refused: calls that carry them and are not delivered yet are to be forgotten.
+    pub withdrawn: BTreeSet<Box<str>>,
 }
 
 /// An event for which at least one tag waits for consent. Never names the tag.
@@ -139,8 +142,8 @@ fn decide_event(
                 (TagVerdict::held(&missing), Vec::new())
             }
             Gated::Blocked(missing) => {
-                let expired = expire_refused(tag, &missing, given, decided);
-                (TagVerdict::blocked(&missing, expired), Vec::new())
+                let forgotten = forget_refused(tag, &missing, given, decided);
+                (TagVerdict::blocked(&missing, forgotten), Vec::new())
             }
             Gated::Settled(why) => (TagVerdict::Settled { why }, Vec::new()),
             Gated::Permitted(permitted) => {
@@ -206,11 +209,21 @@ fn set_cookie(cookie: &SetCookie, given: &Given, decided: &mut Decided) -> Cooki
     CookieVerdict { name: cookie.name.clone(), refused }
 }
 
-/// A refusal makes the browser forget the cookies that the tag's template would have set, if it still has them.
-fn expire_refused(tag: &Tag, missing: &Missing, given: &Given, decided: &mut Decided) -> Vec<CookieVerdict> {
+/// A refusal makes the browser forget the cookies that the tag's template would have set, if it still has them, and the
+/// outbox the calls that carry the click of such a cookie.
+fn forget_refused(tag: &Tag, missing: &Missing, given: &Given, decided: &mut Decided) -> Forgotten {
+    let mut forgotten = Forgotten::default();
     if !missing.types.iter().any(|kind| missing.state.is_refused(kind)) {
-        return Vec::new();
+        return forgotten;
     }
-    let there = tag.template.expire_when_refused.iter().filter(|name| given.hit.cookie(name).is_some());
-    there.map(|name| set_cookie(&SetCookie::expiry(name), given, decided)).collect()
+    for name in &tag.template.expire_when_refused {
+        let Some(value) = given.hit.cookie(name) else { continue };
+        let cookie = set_cookie(&SetCookie::expiry(name), given, decided);
+        if **name == *oppref::COOKIE && cookie.refused.is_none() && !value.is_empty() {
+            decided.withdrawn.insert(value.into());
+            forgotten.cancelled = Cancelled::CallsOfTheClick;
+        }
+        forgotten.expired.push(cookie);
+    }
+    forgotten
 }

@@ -98,8 +98,8 @@ pub enum TagVerdict {
     Blocked {
         needs: ConsentTypes,
         why: Box<str>,
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        expired: Vec<CookieVerdict>,
+        #[serde(flatten)]
+        forgotten: Forgotten,
     },
     /// The event was sent before, and this tag was done with it.
     Settled {
@@ -153,6 +153,33 @@ impl fmt::Display for Original {
             Self::Accepted { ago } => write!(f, "the same call was accepted {} s ago", ago.as_secs()),
             Self::SameHit => f.write_str("an earlier event of this hit made the same call"),
         }
+    }
+}
+
+/// What a refusal makes others forget.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Forgotten {
+    /// By the browser.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expired: Vec<CookieVerdict>,
+    /// By the outbox.
+    #[serde(skip_serializing_if = "Cancelled::is_nothing")]
+    pub cancelled: Cancelled,
+}
+
+/// Which calls that were not delivered yet are cancelled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cancelled {
+    #[default]
+    Nothing,
+    /// Those that carry the click reference of the expired cookie.
+    CallsOfTheClick,
+}
+
+impl Cancelled {
+    fn is_nothing(&self) -> bool {
+        *self == Self::Nothing
     }
 }
 
@@ -287,8 +314,8 @@ impl TagVerdict {
         Self::Held { needs: missing.types, why: missing.to_string().into() }
     }
 
-    pub fn blocked(missing: &Missing, expired: Vec<CookieVerdict>) -> Self {
-        Self::Blocked { needs: missing.types, why: missing.to_string().into(), expired }
+    pub fn blocked(missing: &Missing, forgotten: Forgotten) -> Self {
+        Self::Blocked { needs: missing.types, why: missing.to_string().into(), forgotten }
     }
 }
 
@@ -302,12 +329,16 @@ impl fmt::Display for TagVerdict {
             Self::Excepted { trigger } => write!(f, "not triggered: exception {trigger:?} matched"),
             Self::Paused => f.write_str("paused"),
             Self::Held { why, .. } => write!(f, "held for consent: {why}"),
-            Self::Blocked { why, expired, .. } => {
+            Self::Blocked { why, forgotten, .. } => {
                 write!(f, "blocked by consent: {why}")?;
-                expired.iter().try_for_each(|cookie| match &cookie.refused {
+                forgotten.expired.iter().try_for_each(|cookie| match &cookie.refused {
                     None => write!(f, ", cookie {} expired", cookie.name),
                     Some(refusal) => write!(f, ", cookie {} not expired ({refusal})", cookie.name),
-                })
+                })?;
+                match forgotten.cancelled {
+                    Cancelled::Nothing => Ok(()),
+                    Cancelled::CallsOfTheClick => f.write_str(", undelivered calls of its click cancelled"),
+                }
             }
             Self::Settled { why } => write!(f, "settled when the event was first sent: {why}"),
             Self::Skipped { reason } => write!(f, "skipped: {reason}"),

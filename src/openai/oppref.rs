@@ -5,6 +5,9 @@ use serde_json::{Map, Value};
 
 use super::present;
 
+/// The first-party cookie that keeps it.
+pub const COOKIE: &str = "__oppref";
+
 /// A click reference and where it stood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Oppref<'a> {
@@ -38,9 +41,9 @@ pub fn find<'a>(event: &'a Map<String, Value>, cookie: Option<&'a str>) -> Optio
     let from_url = || text(event, "page_location").and_then(in_url);
     let from_event = || {
         let common_cookie = || present(event, "common_cookie").and_then(Value::as_object);
-        text(event, "__oppref")
+        text(event, COOKIE)
             .or_else(|| text(event, "oppref"))
-            .or_else(|| common_cookie().and_then(|cookies| text(cookies, "__oppref")))
+            .or_else(|| common_cookie().and_then(|cookies| text(cookies, COOKIE)))
     };
     let found_in = |found| move |value| Oppref { value, found };
     (from_url().map(found_in(Found::PageLocation)))

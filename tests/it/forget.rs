@@ -136,6 +136,41 @@ async fn what_is_being_sent_is_told_of_and_never_sent_again() {
     shop.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_withdraws_consent_takes_back_what_is_not_delivered_yet() {
+    let mut shop = Shop::spawn(Place::own_rules(), &[]).await;
+    let not_found =
+        Failure::Status { status: StatusCode::NOT_FOUND, retry_after: None, words: "Pixel not found".to_owned() };
+    shop.standin.fail_pixel(PIXEL, not_found, Lasting::UntilCleared);
+    shop.accept(&order("ada-1", ADA, CLICK)).await;
+    shop.accept(&order("bob-1", "bob@example.com", "gAAAAB-of-bob")).await;
+    let paused = async { while !accounts(&shop).await.contains("PAUSED") {} };
+    tokio::time::timeout(PATIENCE, paused).await.expect("the account is paused");
+
+    let mut refusal = json!({
+        "events": [{"event": "page_view"}, {"event": "scroll"}],
+        "page_location": "https://www.example.com/privacy",
+        "consent": {"ad_storage": "denied"},
+    });
+    let send = async |refusal: &Value| {
+        let hit = shop.post(refusal).header("cookie", format!("__oppref={CLICK}"));
+        assert_eq!(hit.send().await.expect("an answer").status(), StatusCode::NO_CONTENT);
+    };
+    send(&refusal).await;
+    assert!(accounts(&shop).await.contains("  2 pending, 0 dead"), "who has not answered has withdrawn nothing");
+    refusal["consent_answered"] = true.into();
+    send(&refusal).await;
+    let line = shop.server().logs(|line| line.contains("consent was withdrawn")).await;
+    assert!(line.contains("1 pending and 0 dead calls cancelled, 0 being sent") && !line.contains(CLICK), "{line}");
+
+    shop.standin.clear_failures();
+    assert_eq!(shop.tidegate(&["deliveries", "retry", "--all"]).await.code, Some(0));
+    shop.wait_for(1).await;
+    assert_eq!(shop.stored_ids(), ["bob-1"]);
+    shop.stop().await;
+    shop.close_leaving(Left::default()).await;
+}
+
 #[tokio::test]
 async fn what_cannot_be_looked_for_exits_2_and_leaves_no_entry() {
     let place = Place::own_rules();
