@@ -25,7 +25,7 @@ use crate::{
     outbox::{Forgotten, Outbox, Record, StoreError, sought::Sought},
     pipeline::{self, Decided, Surroundings},
     time::Timestamp,
-    trace::{ClientVerdict, TagTrace, Trace},
+    trace::{ClientVerdict, Level, TagTrace, Trace},
 };
 
 /// Shared by every handler; cheap to clone as an [`Arc`].
@@ -142,10 +142,11 @@ impl App {
     }
 }
 
-/// Says what was decided about a hit, one line a tag, to whoever listens at the debug level.
+/// Says what was decided about a hit, one line a tag, to whoever listens at the debug level; and to others what tags log
+/// at a higher level.
 fn tell(trace: &Trace) {
     if !tracing::enabled!(target: "tidegate::hit", tracing::Level::DEBUG) {
-        return;
+        return tell_logged(trace);
     }
     let hit = trace.hit;
     if let ClientVerdict::Refused { field, message, .. } = &trace.client {
@@ -159,8 +160,30 @@ fn tell(trace: &Trace) {
         }
         for TagTrace { tag, verdict, notes } in &event.tags {
             tracing::debug!(target: "tidegate::hit", %hit, "{name}: tag {tag:?} {verdict}");
-            for note in notes {
+            for note in notes.iter().filter(|note| note.level == Level::Debug) {
                 tracing::debug!(target: "tidegate::hit", %hit, "{name}: tag {tag:?} notes {note}");
+            }
+        }
+    }
+    tell_logged(trace);
+}
+
+/// The lines that tags log at a level above debug.
+fn tell_logged(trace: &Trace) {
+    let hit = trace.hit;
+    for event in &trace.events {
+        for TagTrace { tag, notes, .. } in &event.tags {
+            for note in notes {
+                match note.level {
+                    Level::Debug => {}
+                    Level::Info => tracing::info!(target: "tidegate::hit", %hit, "{}: tag {tag:?}: {note}", event.name),
+                    Level::Warning => {
+                        tracing::warn!(target: "tidegate::hit", %hit, "{}: tag {tag:?}: {note}", event.name);
+                    }
+                    Level::Error => {
+                        tracing::error!(target: "tidegate::hit", %hit, "{}: tag {tag:?}: {note}", event.name);
+                    }
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The container: everything that decides what happens to an event, loaded and compiled. Immutable; a change is a new
 //! container and one swapped pointer.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde::Serialize;
 
@@ -53,6 +53,10 @@ pub struct Tag {
     pub name: Arc<str>,
     pub template: Arc<Template>,
     pub parameters: Parameters,
+    /// Cookies that it may set.
+    pub cookies: Vec<Box<str>>,
+    /// Cookies that are expired where the visitor refused what it needs.
+    pub expire_when_refused: Vec<Box<str>>,
     pub triggers: Vec<TriggerIndex>,
     pub exceptions: Vec<TriggerIndex>,
     pub consent: ConsentNeed,
@@ -78,16 +82,14 @@ pub struct Template {
     pub script: ScriptIndex,
     /// Destinations that its calls may go to, such as `openai`.
     pub destinations: Vec<Box<str>>,
-    /// Cookies that it may set.
-    pub cookies: Vec<Box<str>>,
-    /// Cookies that are expired where the visitor refused what a tag of this template needs.
-    pub expire_when_refused: Vec<Box<str>>,
 }
 
 /// A tag's parameter, compiled.
 #[derive(Debug)]
 pub enum Parameter {
     Value(ValueTemplate),
+    /// A text for people, in which values of variables about a person are withheld.
+    Line(ValueTemplate),
     List(Vec<Parameter>),
     Map(Vec<(Box<str>, Parameter)>),
     /// An opaque reference: the script can hand it on, not read it.
@@ -133,6 +135,11 @@ impl Container {
     /// The triggers that look at events of this name, or may.
     pub fn triggers_for(&self, event_name: &str) -> impl Iterator<Item = TriggerIndex> {
         self.index.candidates(event_name)
+    }
+
+    /// Every cookie that one of its tags may set, by name.
+    pub fn cookies(&self) -> BTreeSet<&str> {
+        self.tags.iter().flat_map(|tag| &tag.cookies).map(AsRef::as_ref).collect()
     }
 
     /// The tags that a trigger can fire, in firing order.

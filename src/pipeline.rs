@@ -209,14 +209,14 @@ fn set_cookie(cookie: &SetCookie, given: &Given, decided: &mut Decided) -> Cooki
     CookieVerdict { name: cookie.name.clone(), refused }
 }
 
-/// A refusal makes the browser forget the cookies that the tag's template would have set, if it still has them, and the
+/// A refusal makes the browser forget the cookies that the tag would have set, if it still has them, and the
 /// outbox the calls that carry the click of such a cookie.
 fn forget_refused(tag: &Tag, missing: &Missing, given: &Given, decided: &mut Decided) -> Forgotten {
     let mut forgotten = Forgotten::default();
     if !missing.types.iter().any(|kind| missing.state.is_refused(kind)) {
         return forgotten;
     }
-    for name in &tag.template.expire_when_refused {
+    for name in &tag.expire_when_refused {
         let Some(value) = given.hit.cookie(name) else { continue };
         let cookie = set_cookie(&SetCookie::expiry(name), given, decided);
         if **name == *oppref::COOKIE && cookie.refused.is_none() && !value.is_empty() {

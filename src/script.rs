@@ -13,11 +13,11 @@ use crate::{
     call::Call,
     client::Client,
     consent::{ConsentState, gate::Permitted},
-    container::{Tag, Template, yaml::Passage},
+    container::{Tag, yaml::Passage},
     cookie::SetCookie,
     event::Event,
     hit::Hit,
-    trace::Note,
+    trace::{Note, redacted},
     variable::Moment,
 };
 
@@ -202,7 +202,7 @@ fn collect(tag: &Tag, source: &Source, returned: Dynamic) -> Outcome {
         Ok(items) => items,
         Err(single) => vec![single],
     };
-    match sorted(tag, items).and_then(|outcome| permitted(&tag.template, outcome, &source.text)) {
+    match sorted(tag, items).and_then(|outcome| permitted(tag, outcome, &source.text)) {
         Ok(outcome) => outcome,
         Err(message) => Outcome::Failed(source.error(&message, Position::NONE)),
     }
@@ -225,7 +225,7 @@ fn sorted(tag: &Tag, items: rhai::Array) -> Result<Outcome, String> {
             api::Request::Call(request) => asked.calls.push(request.by(&tag.name)),
             api::Request::Cookie(cookie) => asked.cookies.push(cookie),
             api::Request::Skip(reason) if alone => {
-                return Ok(Outcome::Skipped { reason: plain(&reason, MAX_WORDS) });
+                return Ok(Outcome::Skipped { reason: redacted(&plain(&reason, MAX_WORDS)).into() });
             }
             api::Request::Skip(_) => {
                 return Err("a script that returns skip(reason) returns nothing beside it".to_owned());
@@ -239,15 +239,14 @@ fn sorted(tag: &Tag, items: rhai::Array) -> Result<Outcome, String> {
 }
 
 /// The same outcome, if the manifest permits it.
-fn permitted(template: &Template, outcome: Outcome, script: &str) -> Result<Outcome, String> {
+fn permitted(tag: &Tag, outcome: Outcome, script: &str) -> Result<Outcome, String> {
     let Outcome::Asked(asked) = &outcome else { return Ok(outcome) };
-    let name = &template.name;
+    let (template, name) = (&tag.template, &tag.template.name);
     let mut destinations = asked.calls.iter().map(|call| call.account.destination());
     if let Some(wanted) = destinations.find(|wanted| !template.destinations.iter().any(|own| **own == **wanted)) {
         return Err(format!("tags/{name}.yaml does not permit calls to the destination {wanted:?}"));
     }
-    if let Some(SetCookie { name: wanted, .. }) = asked.cookies.iter().find(|own| !template.cookies.contains(&own.name))
-    {
+    if let Some(SetCookie { name: wanted, .. }) = asked.cookies.iter().find(|own| !tag.cookies.contains(&own.name)) {
         // A name that is not in the script may be made of a visitor's data.
         let which = if script.contains(&**wanted) { format!("{wanted:?}") } else { "of a name made up".to_owned() };
         return Err(format!("tags/{name}.yaml does not permit the cookie {which}"));
@@ -273,7 +272,7 @@ impl Source {
             line,
             column,
             extract: plain(extract, MAX_WORDS),
-            message: plain(message, MAX_WORDS),
+            message: redacted(&plain(message, MAX_WORDS)).into(),
         };
         if let (Some(passage), Some(line)) = (&self.passage, line) {
             let place = passage.place(line, column.unwrap_or(1), 1);

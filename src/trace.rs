@@ -198,6 +198,47 @@ pub struct Note {
     #[serde(skip_serializing_if = "str::is_empty")]
     pub field: Box<str>,
     pub text: Box<str>,
+    #[serde(skip_serializing_if = "Level::is_debug")]
+    pub level: Level,
+}
+
+/// Who should hear of a note beside those who read traces: from `Info` on, whoever reads the server's log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    #[default]
+    Debug,
+    Info,
+    Warning,
+    Error,
+}
+
+impl Level {
+    pub const ALL: [Self; 4] = [Self::Debug, Self::Info, Self::Warning, Self::Error];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.name() == name)
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+    fn is_debug(&self) -> bool {
+        *self == Self::Debug
+    }
+}
+
+impl Note {
+    pub fn new(field: impl Into<Box<str>>, text: impl Into<Box<str>>) -> Self {
+        Self { field: field.into(), text: text.into(), level: Level::Debug }
+    }
 }
 
 impl fmt::Display for Note {

@@ -24,7 +24,7 @@ use crate::{
     event::{self, Event},
     hit::Hit,
     script::{Expression, Given},
-    trace::{Note, Sensitivity},
+    trace::{Found, Note, Sensitivity},
 };
 
 pub mod address;
@@ -168,6 +168,28 @@ impl<'a> Moment<'a> {
         }
     }
 
+    /// A template as a line for people: nothing of what variables hold about a person, and long values cut short.
+    pub fn tell(&self, template: &ValueTemplate) -> String {
+        let variable = |index: &VariableIndex| {
+            let sensitivity = self.container.variables.get(index.0).map(|variable| variable.sensitivity);
+            match Found::new(Some(self.variable(*index)), sensitivity.unwrap_or(Sensitivity::Personal)) {
+                Found::Shown(text) => text.into_string(),
+                other => format!("({other})"),
+            }
+        };
+        match template {
+            ValueTemplate::Fixed(value) => event::to_text(value).unwrap_or_default().into_owned(),
+            ValueTemplate::Variable(index) => variable(index),
+            ValueTemplate::Text(pieces) => pieces
+                .iter()
+                .map(|piece| match piece {
+                    Piece::Text(text) => text.to_string(),
+                    Piece::Variable(index) => variable(index),
+                })
+                .collect(),
+        }
+    }
+
     /// What was remarked on variables: what expressions logged, and where they failed.
     pub fn into_notes(self) -> Vec<Note> {
         self.notes.into_inner()
@@ -176,7 +198,7 @@ impl<'a> Moment<'a> {
     fn note(&self, name: &str, text: Box<str>) {
         let mut notes = self.notes.borrow_mut();
         if notes.len() < MAX_NOTES {
-            notes.push(Note { field: format!("variable {name:?}").into(), text });
+            notes.push(Note::new(format!("variable {name:?}"), text));
         }
     }
 }

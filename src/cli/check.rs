@@ -53,7 +53,13 @@ impl Check {
 fn size(container: &Container) -> String {
     let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let (tags, triggers) = (counted(container.tags.len(), "tag"), counted(container.triggers.len(), "trigger"));
-    format!("; {tags}, {triggers}, {}", counted(container.variables.len(), "variable"))
+    let variables = counted(container.variables.len(), "variable");
+    let cookies = match container.cookies() {
+        names if names.is_empty() => "no cookie".to_owned(),
+        names if names.len() == 1 => format!("cookie {}", names.into_iter().collect::<String>()),
+        names => format!("cookies {}", names.into_iter().collect::<Vec<_>>().join(" ")),
+    };
+    format!("; {tags}, {triggers}, {variables}, {cookies}")
 }
 
 /// Loads the container of the command line, for looking at and not for serving.

@@ -22,7 +22,7 @@ use crate::{
     hit::{Hit, Through},
     pipeline::{self, Processed, Surroundings},
     time::Timestamp,
-    trace::{EventTrace, TagVerdict},
+    trace::{EventTrace, Level, TagVerdict},
 };
 
 /// Follow one hit through the container and say what every stage decided; sends nothing
@@ -190,7 +190,8 @@ fn event_text(out: &mut impl Write, event: &EventTrace) -> anyhow::Result<()> {
         let mark = if matches!(tag.verdict, TagVerdict::Ran { .. }) { "+" } else { "-" };
         writeln!(out, "  {mark} {}: {}", tag.tag, tag.verdict)?;
         for note in &tag.notes {
-            writeln!(out, "      note: {note}")?;
+            let label = if note.level == Level::Debug { "note" } else { note.level.name() };
+            writeln!(out, "      {label}: {note}")?;
         }
     }
     if event.untold > 0 {

@@ -76,7 +76,7 @@ fn statement(
     if let [first, others @ ..] = unknown.as_slice() {
         let others = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
         let text = format!("{}{others}: no Consent Mode type, ignored", quoted(first));
-        notes.push(Note { field: place().into(), text: text.into() });
+        notes.push(Note::new(place(), text));
     }
     Ok(said)
 }
@@ -111,7 +111,7 @@ fn defaults(list: &[Value], place: &str, notes: &mut Vec<Note>) -> Result<Vec<Re
 fn scope(code: &str, place: &str, notes: &mut Vec<Note>) -> Scope {
     let Some(region) = Region::parse(code) else {
         let text = format!("{} is no region: what it denies counts everywhere, what it grants nowhere", quoted(code));
-        notes.push(Note { field: place.into(), text: text.into() });
+        notes.push(Note::new(place, text));
         return Scope::Unreadable;
     };
     Scope::Region(region)

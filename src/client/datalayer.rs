@@ -163,7 +163,7 @@ pub fn drop_browsers_own(data: &mut Map<String, Value>, notes: &mut Vec<Note>) {
     for key in BROWSERS_OWN {
         if data.remove(key).is_some() {
             notes
-                .push(Note { field: key.into(), text: "dropped: only a server with a write key may supply it".into() });
+                .push(Note::new(key, "dropped: only a server with a write key may supply it"));
         }
     }
 }

@@ -123,7 +123,7 @@ fn event_id(
             Some(text) => return EventId { text: text.into(), origin: IdOrigin::Site },
             None => {
                 let text = format!("ignored: it {}", fields::id_shape());
-                notes.push(Note { field: "event_id".into(), text: text.into() });
+                notes.push(Note::new("event_id", text));
             }
         }
     }

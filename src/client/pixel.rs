@@ -47,7 +47,7 @@ pub fn read(hit: &Hit, new_id: &dyn Fn() -> Uuid) -> Result<Vec<Read>, BadHit> {
     let mut read = datalayer::read_event(data, "", hit, new_id)?;
     if page_is_the_referrer {
         let text = "taken from the header Referer, of which browsers often send the origin alone";
-        read.notes.push(Note { field: "page_location".into(), text: text.into() });
+        read.notes.push(Note::new("page_location", text));
     }
     Ok(vec![read])
 }

@@ -18,7 +18,10 @@ use crate::consent::ConsentType;
 
 mod conditions;
 mod consent;
+mod cookies;
+mod fields;
 mod items;
+mod known;
 mod parameters;
 mod tags;
 mod templates;
@@ -96,8 +99,9 @@ pub fn load(files: &Sources, options: LoadOptions<'_>) -> Loaded {
     let (variables, variable_names) = variables::compile(rules.variables, known, &mut diagnostics);
     let (triggers, trigger_names) = triggers::compile(rules.triggers, &variable_names, &mut diagnostics);
     let (consent, vendors) = consent::compile(&rules.consent, &templates, &variable_names, &mut diagnostics);
+    let scope = parameters::Scope { names: &variable_names, variables: &variables };
     let known =
-        tags::Known { templates: &templates, triggers: &trigger_names, variables: &variable_names, vendors: &vendors };
+        tags::Known { templates: &templates, triggers: &trigger_names, variables: scope, vendors: &vendors };
     let tags = tags::compile(rules.tags, &known, &mut diagnostics);
     let settings = settings(&rules.settings, &mut diagnostics);
 

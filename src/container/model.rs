@@ -1,11 +1,16 @@
 //! The model: what people write in `rules/*.yaml` and `tags/*.yaml`, item by item, before it means anything. Each
 //! doc comment explains the key to its users.
 
+use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
+use super::diagnostic::quoted;
 use super::yaml::{Node, OneOrMany, Placed, PlacedMap, Scalar};
 
 pub mod variables;
+
+/// Of a compiled pattern.
+const MAX_PATTERN_BYTES: usize = 1 << 20;
 
 /// The keys of a file under `rules/`.
 pub const SECTIONS: [&str; 5] = ["variables", "triggers", "tags", "consent", "settings"];
@@ -205,9 +210,8 @@ pub struct ManifestRule {
     /// What the script may ask for.
     #[serde(default)]
     pub permissions: PermissionsRule,
-    /// Cookies that are expired where the visitor refuses what the tag needs.
-    #[serde(default)]
-    pub expire_when_refused: Vec<Placed<Box<str>>>,
+    /// Cookies that are expired where the visitor refuses what the tag needs: a list of names, or [`WhenRule`].
+    pub expire_when_refused: Option<Node>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -215,8 +219,22 @@ pub struct ManifestRule {
 pub struct PermissionsRule {
     /// Destinations that calls may go to, such as `openai`.
     pub destinations: Vec<Placed<Box<str>>>,
-    /// Cookies that may be set.
-    pub cookies: Vec<Box<str>>,
+    /// Cookies that may be set: a list of names, or [`FromRule`].
+    pub cookies: Option<Node>,
+}
+
+/// The cookies that a tag names in a field.
+#[derive(Debug, Deserialize)]
+pub struct FromRule {
+    /// A fixed text, or a list whose elements have a fixed text `name`.
+    pub from: Placed<Box<str>>,
+}
+
+/// All cookies that a tag may set, if it says so in a field.
+#[derive(Debug, Deserialize)]
+pub struct WhenRule {
+    /// A fixed boolean.
+    pub when: Placed<Box<str>>,
 }
 
 /// A field of a template.
@@ -237,13 +255,48 @@ pub struct FieldRule {
     /// For `map`: the keys it may have; any if left out.
     #[serde(default)]
     pub keys: Vec<Box<str>>,
+    /// For `list`: the fields that each of its elements has, as a mapping; anything if left out.
+    #[serde(default)]
+    pub items: PlacedMap<FieldRule>,
+    /// For `text`: what a value must match, looked at where it is known before there is an event.
+    pub pattern: Option<Pattern>,
+    /// Its value stands in the rules; no event can choose it.
+    #[serde(default)]
+    pub fixed: bool,
+    /// Fields that cannot be set beside it.
+    #[serde(default)]
+    pub excludes: Vec<Box<str>>,
+}
+
+/// A pattern of a manifest.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Pattern(Regex);
+
+impl Pattern {
+    pub fn is_match(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+}
+
+impl TryFrom<String> for Pattern {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let pattern = RegexBuilder::new(&text).size_limit(MAX_PATTERN_BYTES).build();
+        pattern.map(Self).map_err(|_| format!("{} is no pattern", quoted(&text)))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FieldKind {
     Text,
+    /// A text for people: what it holds of variables about a person is withheld.
+    Line,
     Number,
+    /// A whole number, zero or more.
+    Whole,
     Boolean,
     /// One of `options`.
     Choice,

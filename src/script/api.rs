@@ -11,14 +11,15 @@ use super::{
     cage::{self, Fallible},
     openai,
     parameters::Params,
-    value::to_dynamic,
+    value::{to_dynamic, to_json},
 };
 use crate::{
     call::{Account, Call, CallEvent},
     consent::{ConsentState, ConsentType},
     cookie::{HttpOnly, SameSite, SetCookie},
-    event::Event,
+    event::{self, Event},
     hit::Hit,
+    trace::Level,
     variable::address,
 };
 
@@ -184,7 +185,12 @@ fn register_results(engine: &mut Engine) {
     engine
         .register_type_with_name::<Returned>("Returned")
         .register_fn("skip", |reason: ImmutableString| Returned::new(Request::Skip(reason)))
-        .register_fn("log", |line: &str| cage::note("", line))
+        .register_fn("log", |line: &str| cage::log(Level::Debug, line))
+        .register_fn("log", |level: &str, line: &str| level_of(level).map(|level| cage::log(level, line)))
+        .register_fn("text", |value: Dynamic| {
+            let value = to_json(&value)?;
+            Fallible::Ok(event::to_text(&value).unwrap_or_default().into_owned())
+        })
         .register_fn("sha256", |value: &str| {
             cage::look()?;
             Fallible::Ok(hex(&Sha256::digest(value.as_bytes())))
@@ -193,6 +199,11 @@ fn register_results(engine: &mut Engine) {
             cookie_of(name, value, &options).map(|cookie| Returned::new(Request::Cookie(cookie)))
         })
         .register_fn("expire_cookie", |name: &str| Returned::new(Request::Cookie(SetCookie::expiry(name))));
+}
+
+fn level_of(name: &str) -> Fallible<Level> {
+    let levels = || Level::ALL.map(Level::name).join(", ");
+    Level::from_name(name).ok_or_else(|| format!("this is no level; they are {}", levels()).into())
 }
 
 fn hex(bytes: &[u8]) -> String {

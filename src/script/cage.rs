@@ -9,6 +9,7 @@
 use rhai::{AST, Dynamic, Engine, EvalAltResult, OptimizationLevel, Position, Scope};
 
 use super::{api, expression, secret};
+use crate::trace::Level;
 
 mod budget;
 mod explain;
@@ -18,7 +19,7 @@ mod natives;
 #[cfg(test)]
 mod tests;
 
-pub use budget::{HitTime, MonotonicClock, Stop, look, note, run, seat_of_this_thread, stop};
+pub use budget::{HitTime, MonotonicClock, Stop, log, look, note, run, seat_of_this_thread, stop};
 pub use explain::explain;
 pub use memory::Counted;
 
@@ -55,8 +56,8 @@ pub fn engine() -> Engine {
         .set_strict_variables(true)
         .set_optimization_level(OptimizationLevel::None)
         .on_progress(|_| budget::spend_operation())
-        .on_print(|text| note("", text))
-        .on_debug(|text, _, _| note("", text));
+        .on_print(|text| log(Level::Debug, text))
+        .on_debug(|text, _, _| log(Level::Debug, text));
     for symbol in ["eval", "import", "export", "curry"] {
         engine.disable_symbol(symbol);
     }

@@ -32,8 +32,7 @@ impl Parameters {
 
     /// Makes what does not depend on an event.
     pub fn prepare(&mut self, variables: &[Variable], seats: usize) {
-        let lookup = |template: &ValueTemplate| constant(template, variables);
-        let prepared = || Some(Arc::new(Params::fill(&self.fields, &lookup)?));
+        let prepared = || Some(Arc::new(Params::fill(&self.fields, &Constants(variables))?));
         self.constant = (0..seats).map_while(|_| prepared()).collect();
     }
 
@@ -42,8 +41,41 @@ impl Parameters {
         if let Some(constant) = self.constant.get(seat) {
             return Arc::clone(constant);
         }
-        let lookup = |template: &ValueTemplate| Some(moment.fill(template).into_owned());
-        Arc::new(Params::fill(&self.fields, &lookup).unwrap_or_default())
+        Arc::new(Params::fill(&self.fields, moment).unwrap_or_default())
+    }
+}
+
+/// What fills in the templates of parameters; `None` where it cannot say.
+trait Filler {
+    fn value(&self, template: &ValueTemplate) -> Option<Value>;
+
+    /// A line for people, with nothing in it that a trace would withhold.
+    fn line(&self, template: &ValueTemplate) -> Option<String>;
+}
+
+/// Knows no event.
+struct Constants<'a>(&'a [Variable]);
+
+impl Filler for Constants<'_> {
+    fn value(&self, template: &ValueTemplate) -> Option<Value> {
+        constant(template, self.0)
+    }
+
+    fn line(&self, template: &ValueTemplate) -> Option<String> {
+        match template {
+            ValueTemplate::Fixed(value) => Some(event::to_text(value).unwrap_or_default().into_owned()),
+            ValueTemplate::Variable(_) | ValueTemplate::Text(_) => None,
+        }
+    }
+}
+
+impl Filler for Moment<'_> {
+    fn value(&self, template: &ValueTemplate) -> Option<Value> {
+        Some(self.fill(template).into_owned())
+    }
+
+    fn line(&self, template: &ValueTemplate) -> Option<String> {
+        Some(self.tell(template))
     }
 }
 
@@ -83,9 +115,9 @@ pub enum Param {
 }
 
 impl Params {
-    /// `None` if `lookup` has no value for a template.
-    fn fill(fields: &[(Box<str>, Parameter)], lookup: &dyn Fn(&ValueTemplate) -> Option<Value>) -> Option<Self> {
-        let fields = fields.iter().map(|(name, parameter)| Some((name.clone(), Param::fill(parameter, lookup)?)));
+    /// `None` if the filler cannot say of a template.
+    fn fill(fields: &[(Box<str>, Parameter)], filler: &impl Filler) -> Option<Self> {
+        let fields = fields.iter().map(|(name, parameter)| Some((name.clone(), Param::fill(parameter, filler)?)));
         Some(Self { fields: fields.collect::<Option<_>>()?, account: OnceLock::new() })
     }
 
@@ -100,15 +132,16 @@ impl Params {
 }
 
 impl Param {
-    fn fill(parameter: &Parameter, lookup: &dyn Fn(&ValueTemplate) -> Option<Value>) -> Option<Self> {
+    fn fill(parameter: &Parameter, filler: &impl Filler) -> Option<Self> {
         Some(match parameter {
-            Parameter::Value(template) => Self::Value(lookup(template)?),
+            Parameter::Value(template) => Self::Value(filler.value(template)?),
+            Parameter::Line(template) => Self::Value(Value::String(filler.line(template)?)),
             Parameter::Secret(name) => Self::Secret(name.clone()),
             Parameter::List(items) => {
-                Self::list(items.iter().map(|item| Self::fill(item, lookup)).collect::<Option<_>>()?)
+                Self::list(items.iter().map(|item| Self::fill(item, filler)).collect::<Option<_>>()?)
             }
             Parameter::Map(entries) => {
-                let entries = entries.iter().map(|(name, item)| Some((name.clone(), Self::fill(item, lookup)?)));
+                let entries = entries.iter().map(|(name, item)| Some((name.clone(), Self::fill(item, filler)?)));
                 Self::map(entries.collect::<Option<_>>()?)
             }
         })

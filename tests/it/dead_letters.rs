@@ -29,7 +29,7 @@ description: A conversion with a fault.
 consent: [ad_storage]
 permissions: { destinations: [openai] }
 fields:
-  pixel_id: { type: text, description: The pixel., required: true }
+  pixel_id: { type: text, description: The pixel., required: true, fixed: true }
   api_key: { type: secret, description: The key., required: true }
 "#,
 );

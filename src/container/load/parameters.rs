@@ -1,7 +1,9 @@
 //! A tag's parameters, held against its template's fields.
 
 use super::{
-    Names, templates,
+    Names,
+    fields::{fits, wanted},
+    known,
     values::{self, At},
 };
 use crate::{
@@ -12,79 +14,215 @@ use crate::{
         model::{FieldKind, FieldRule},
         yaml::{Node, PlacedMap, Value},
     },
-    variable::ValueTemplate,
+    event,
+    variable::{ValueTemplate, Variable},
 };
+
+/// What the texts of parameters may refer to.
+#[derive(Clone, Copy)]
+pub(super) struct Scope<'a> {
+    pub names: &'a Names,
+    pub variables: &'a [Variable],
+}
+
+/// Parameters, or one element of a list of them: what they are called and where they stand.
+pub(super) struct Subject<'a> {
+    /// Such as `template "openai_conversion"`.
+    pub name: &'a str,
+    pub place: &'a Place,
+    /// Such as `tag "Sign-up"`.
+    pub owner: &'a str,
+}
+
+/// One parameter as it was written.
+struct Given<'a> {
+    name: &'a str,
+    place: Place,
+    node: &'a Node,
+}
 
 pub(super) fn compile(
     given: &PlacedMap<Node>,
-    known: &templates::Known,
-    variables: &Names,
-    tag: &Place,
-    owner: &str,
+    fields: &PlacedMap<FieldRule>,
+    subject: &Subject<'_>,
+    scope: Scope<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Vec<(Box<str>, Parameter)> {
-    let at = At { file: &tag.file, owner };
-    let template = &known.template.name;
-    for (name, _) in given {
-        if known.fields.get(name).is_none() {
-            let message = format!("template {} has no field {}", quoted(template), quoted(name));
-            let fields = || known.fields.names().map(AsRef::as_ref);
-            let list = || match fields().collect::<Vec<&str>>().as_slice() {
-                [] => "it has no fields".to_owned(),
-                fields => format!("its fields are {}", fields.join(", ")),
-            };
-            let help = did_you_mean(name, fields()).unwrap_or_else(list);
-            diagnostics.push(Diagnostic::error("unknown-field", message).at(name.place.clone()).of(owner).help(help));
-        }
-    }
-    let field = |(name, field): &(crate::container::yaml::Placed<std::sync::Arc<str>>, FieldRule)| {
-        let value = match given.get(name).filter(|node| node.value != Value::Null) {
-            Some(node) => checked(name, node, field, variables, at, diagnostics),
-            None if field.required => {
-                let message = format!("template {} needs the field {}", quoted(template), quoted(name));
-                let problem = Diagnostic::error("absent-field", message).at(tag.clone()).of(owner);
-                diagnostics.push(problem.help(format!("add {name} to its parameters: {}", field.description)));
-                None
-            }
-            None => field.default.as_ref().map(|node| Parameter::Value(ValueTemplate::Fixed(values::plain(node)))),
-        };
-        Some((name.as_ref().into(), value?))
-    };
-    known.fields.iter().filter_map(field).collect()
+    let given = given.iter().map(|(name, node)| Given { name, place: name.place.clone(), node });
+    Compiler { scope, at: At { file: &subject.place.file, owner: subject.owner }, diagnostics }.parameters(
+        &given.collect::<Vec<_>>(),
+        fields,
+        subject,
+    )
 }
 
-fn checked(
-    name: &str,
-    node: &Node,
-    field: &FieldRule,
-    variables: &Names,
-    at: At<'_>,
-    diagnostics: &mut Diagnostics,
-) -> Option<Parameter> {
-    let errors_before = diagnostics.errors_told();
-    let parameter = parameter(node, variables, at, diagnostics);
-    if diagnostics.errors_told() > errors_before {
-        return None;
+struct Compiler<'a, 'd> {
+    scope: Scope<'a>,
+    at: At<'a>,
+    diagnostics: &'d mut Diagnostics,
+}
+
+impl Compiler<'_, '_> {
+    fn report(&mut self, problem: Diagnostic, place: Place, help: Option<String>) {
+        self.diagnostics.push(problem.at(place).of(self.at.owner).help(help));
     }
-    let fits = match &parameter {
-        Parameter::Secret(_) => matches!(field.kind, FieldKind::Secret | FieldKind::Any),
-        // What a variable gives is known only at a hit; the script looks again.
-        Parameter::Value(ValueTemplate::Variable(_)) => field.kind != FieldKind::Secret,
-        Parameter::Value(ValueTemplate::Text(_)) => {
-            matches!(field.kind, FieldKind::Text | FieldKind::Choice | FieldKind::Any)
+
+    fn parameters(
+        &mut self,
+        given: &[Given<'_>],
+        fields: &PlacedMap<FieldRule>,
+        subject: &Subject<'_>,
+    ) -> Vec<(Box<str>, Parameter)> {
+        for Given { name, place, .. } in given.iter().filter(|given| fields.get(given.name).is_none()) {
+            let message = format!("{} has no field {}", subject.name, quoted(name));
+            let names = || fields.names().map(AsRef::as_ref);
+            let list = || match names().collect::<Vec<&str>>().as_slice() {
+                [] => "it has no fields".to_owned(),
+                names => format!("its fields are {}", names.join(", ")),
+            };
+            let help = did_you_mean(name, names()).unwrap_or_else(list);
+            self.report(Diagnostic::error("unknown-field", message), place.clone(), Some(help));
         }
-        Parameter::Value(ValueTemplate::Fixed(_)) | Parameter::List(_) | Parameter::Map(_) => fits(field, node),
-    };
-    if fits {
-        report_keys(name, node, field, at, diagnostics);
-        return Some(parameter);
+        let stated = |name: &str| given.iter().find(|given| given.name == name && given.node.value != Value::Null);
+        let mut parameters = Vec::new();
+        for (name, field) in fields {
+            let value = match stated(name) {
+                Some(given) => {
+                    for other in field.excludes.iter().filter(|other| stated(other).is_some()) {
+                        let message = format!("the fields {} and {} exclude each other", quoted(name), quoted(other));
+                        let problem = Diagnostic::error("conflicting-fields", message);
+                        self.report(problem, given.place.clone(), Some("keep one of them".to_owned()));
+                    }
+                    self.parameter_of(name, given.node, field)
+                }
+                None if field.required => {
+                    let message = format!("{} needs the field {}", subject.name, quoted(name));
+                    let help = format!("add {name}: {}", field.description);
+                    self.report(Diagnostic::error("absent-field", message), subject.place.clone(), Some(help));
+                    None
+                }
+                None => field.default.as_ref().map(|node| Parameter::Value(ValueTemplate::Fixed(values::plain(node)))),
+            };
+            parameters.extend(value.map(|value| (name.as_ref().into(), value)));
+        }
+        parameters
     }
-    let (message, help) = misfit(name, node, &parameter, field);
-    let problem = Diagnostic::error("wrong-type", message).at(node.span.place(at.file)).of(at.owner);
-    // Whatever was written in place of a secret is not repeated.
-    let problem = if field.kind == FieldKind::Secret { problem } else { problem.found(node.describe()) };
-    diagnostics.push(problem.help(help));
-    None
+
+    fn parameter_of(&mut self, name: &str, node: &Node, field: &FieldRule) -> Option<Parameter> {
+        if let (false, Value::List(elements)) = (field.items.is_empty(), &node.value) {
+            let elements = elements.iter().filter_map(|element| self.element(name, element, field));
+            return Some(Parameter::List(elements.collect()));
+        }
+        let errors_before = self.diagnostics.errors_told();
+        let parameter = self.parameter(node);
+        if self.diagnostics.errors_told() > errors_before {
+            return None;
+        }
+        let is_taken = match &parameter {
+            Parameter::Secret(_) => matches!(field.kind, FieldKind::Secret | FieldKind::Any),
+            // What a variable gives is known only at a hit; the script looks again.
+            Parameter::Value(ValueTemplate::Variable(_)) => field.kind != FieldKind::Secret && field.items.is_empty(),
+            Parameter::Value(ValueTemplate::Text(_)) => {
+                matches!(field.kind, FieldKind::Text | FieldKind::Line | FieldKind::Choice | FieldKind::Any)
+            }
+            Parameter::Value(ValueTemplate::Fixed(_)) | Parameter::List(_) | Parameter::Map(_) => fits(field, node),
+            Parameter::Line(_) => false,
+        };
+        if !is_taken {
+            let (message, help) = misfit(name, node, &parameter, field);
+            let problem = Diagnostic::error("wrong-type", message);
+            // Whatever was written in place of a secret is not repeated.
+            let problem = if field.kind == FieldKind::Secret { problem } else { problem.found(node.describe()) };
+            self.report(problem, node.span.place(self.at.file), help);
+            return None;
+        }
+        self.report_keys(name, node, field);
+        self.report_values(name, node, &parameter, field);
+        match parameter {
+            Parameter::Value(line) if field.kind == FieldKind::Line => Some(Parameter::Line(line)),
+            parameter => Some(parameter),
+        }
+    }
+
+    /// An element of a list whose elements have fields of their own.
+    fn element(&mut self, name: &str, element: &Node, field: &FieldRule) -> Option<Parameter> {
+        let place = element.span.place(self.at.file);
+        let Value::Map(entries) = &element.value else {
+            let message = format!("an element of {} must be a mapping", quoted(name));
+            let help = format!("its keys are {}", field.items.names().map(AsRef::as_ref).collect::<Vec<_>>().join(", "));
+            let problem = Diagnostic::error("wrong-type", message).found(element.describe());
+            self.report(problem, place, Some(help));
+            return None;
+        };
+        let given = entries.iter().map(|(key, node)| Given {
+            name: &key.name,
+            place: key.span.place(self.at.file),
+            node,
+        });
+        let given: Vec<_> = given.collect();
+        let subject = format!("an element of {}", quoted(name));
+        let subject = Subject { name: &subject, place: &place, owner: self.at.owner };
+        Some(Parameter::Map(self.parameters(&given, &field.items, &subject)))
+    }
+
+    /// Reports the keys that a field's mapping does not take: a misspelt one would be obeyed by nobody.
+    fn report_keys(&mut self, name: &str, node: &Node, field: &FieldRule) {
+        let is_unknown = |key: &str| !field.keys.is_empty() && field.keys.iter().all(|known| **known != *key);
+        for (key, _) in node.entries().iter().filter(|(key, _)| is_unknown(&key.name)) {
+            let message = format!("the field {} takes no key {}", quoted(name), quoted(&key.name));
+            let keys = || field.keys.iter().map(|key| &**key);
+            let meant = did_you_mean(&key.name, keys());
+            let help = meant.unwrap_or_else(|| format!("its keys are {}", keys().collect::<Vec<_>>().join(", ")));
+            self.report(Diagnostic::error("unknown-key", message), key.span.place(self.at.file), Some(help));
+        }
+    }
+
+    /// Looks at every value that the parameter can have, if they are known by now.
+    fn report_values(&mut self, name: &str, node: &Node, parameter: &Parameter, field: &FieldRule) {
+        if !field.fixed && field.pattern.is_none() {
+            return;
+        }
+        let known = match parameter {
+            Parameter::Value(template) => known::values(template, self.scope.variables),
+            _ => Some(Vec::new()),
+        };
+        let place = node.span.place(self.at.file);
+        let Some(known) = known else {
+            if field.fixed {
+                let message = format!("the field {} takes only what stands in the rules", quoted(name));
+                let help = "write the value, or a variable of the kind constant or environment, or a table whose \
+                            outputs are such values: an event must not choose it";
+                let problem = Diagnostic::error("unfixed-value", message).found(node.describe());
+                self.report(problem, place, Some(help.to_owned()));
+            }
+            return;
+        };
+        let Some(pattern) = &field.pattern else { return };
+        // No value at all is told where it is missed: by the environment, or by the script.
+        let texts = known.iter().filter_map(event::to_text).filter(|text| !text.is_empty());
+        for text in texts.filter(|text| !pattern.is_match(text)) {
+            let message = format!("the field {} does not take this value", quoted(name));
+            let problem = Diagnostic::error("bad-value", message).found(format!("the text {}", quoted(&text)));
+            self.report(problem, place.clone(), Some(field.description.clone()));
+        }
+    }
+
+    fn parameter(&mut self, node: &Node) -> Parameter {
+        match &node.value {
+            Value::List(items) => Parameter::List(items.iter().map(|item| self.parameter(item)).collect()),
+            Value::Map(entries) => {
+                if let [(key, Node { value: Value::Text(name), .. })] = entries.as_slice()
+                    && &*key.name == "secret"
+                {
+                    return Parameter::Secret(SecretName(name.clone()));
+                }
+                let entries = entries.iter().map(|(key, node)| (key.name.clone(), self.parameter(node)));
+                Parameter::Map(entries.collect())
+            }
+            Value::Text(text) if let Some(secret) = self.scope.names.secret(text) => Parameter::Secret(secret.clone()),
+            _ => Parameter::Value(values::template(node, self.scope.names, self.at, self.diagnostics)),
+        }
+    }
 }
 
 /// What is wrong with a value, and what would be right.
@@ -111,69 +249,5 @@ fn misfit(name: &str, node: &Node, parameter: &Parameter, field: &FieldRule) -> 
             });
             (format!("the field {name} takes {}, not {found}", wanted(field)), help)
         }
-    }
-}
-
-/// Whether a value without variables is what a field takes.
-pub(super) fn fits(field: &FieldRule, node: &Node) -> bool {
-    match (field.kind, &node.value) {
-        (FieldKind::Any, _)
-        | (FieldKind::Text, Value::Text(_) | Value::Number(_))
-        | (FieldKind::Number, Value::Number(_))
-        | (FieldKind::Boolean, Value::Bool(_))
-        | (FieldKind::List, Value::List(_))
-        | (FieldKind::Map, Value::Map(_)) => true,
-        (FieldKind::Choice, Value::Text(text)) => field.options.contains(text),
-        _ => false,
-    }
-}
-
-/// Reports the keys that a field's mapping does not take: a misspelt one would be obeyed by nobody.
-fn report_keys(name: &str, node: &Node, field: &FieldRule, at: At<'_>, diagnostics: &mut Diagnostics) {
-    for (key, _) in node.entries().iter().filter(|(key, _)| !field.keys.is_empty() && !field.keys.contains(&key.name)) {
-        let message = format!("the field {} takes no key {}", quoted(name), quoted(&key.name));
-        let keys = || field.keys.iter().map(|key| &**key);
-        let meant = did_you_mean(&key.name, keys());
-        let help = meant.unwrap_or_else(|| format!("its keys are {}", keys().collect::<Vec<_>>().join(", ")));
-        diagnostics.push(Diagnostic::error("unknown-key", message).at(key.span.place(at.file)).of(at.owner).help(help));
-    }
-}
-
-fn wanted(field: &FieldRule) -> String {
-    match field.kind {
-        FieldKind::Text => "a text".to_owned(),
-        FieldKind::Number => "a number".to_owned(),
-        FieldKind::Boolean => "true or false".to_owned(),
-        FieldKind::Choice => {
-            format!("one of {}", field.options.iter().map(|option| &**option).collect::<Vec<_>>().join(", "))
-        }
-        FieldKind::Secret => "the name of a secret".to_owned(),
-        FieldKind::List => "a list".to_owned(),
-        FieldKind::Map => "a mapping".to_owned(),
-        FieldKind::Any => "anything".to_owned(),
-    }
-}
-
-fn parameter(node: &Node, variables: &Names, at: At<'_>, diagnostics: &mut Diagnostics) -> Parameter {
-    match &node.value {
-        Value::List(items) => {
-            Parameter::List(items.iter().map(|item| parameter(item, variables, at, diagnostics)).collect())
-        }
-        Value::Map(entries) => {
-            if let [(key, Node { value: Value::Text(name), .. })] = entries.as_slice()
-                && &*key.name == "secret"
-            {
-                return Parameter::Secret(SecretName(name.clone()));
-            }
-            let entries = entries.iter();
-            Parameter::Map(
-                entries.map(|(key, node)| (key.name.clone(), parameter(node, variables, at, diagnostics))).collect(),
-            )
-        }
-        Value::Text(text) => match variables.secret(text) {
-            Some(secret) => Parameter::Secret(secret.clone()),
-            None => Parameter::Value(values::template(node, variables, at, diagnostics)),
-        },
-        _ => Parameter::Value(values::template(node, variables, at, diagnostics)),
     }
 }

@@ -22,7 +22,7 @@ use crate::{
 pub(super) struct Known<'a> {
     pub templates: &'a templates::Templates,
     pub triggers: &'a Names,
-    pub variables: &'a Names,
+    pub variables: parameters::Scope<'a>,
     pub vendors: &'a consent::VendorIds,
 }
 
@@ -46,13 +46,18 @@ fn tag(item: &Item<TagRule>, known: &Known<'_>, diagnostics: &mut Diagnostics) -
     let needed = template.map_or(ConsentTypes::NONE, |template| template.consent);
     let need = need(item, needed, &owner, diagnostics);
     let parameters = template.map(|template| {
-        parameters::compile(&rule.parameters, template, known.variables, &item.place, &owner, diagnostics)
-    });
+        let name = format!("template {}", quoted(&template.template.name));
+        let subject = parameters::Subject { name: &name, place: &item.place, owner: &owner };
+        parameters::compile(&rule.parameters, &template.fields, &subject, known.variables, diagnostics)
+    })?;
+    let cookies = template?.cookies.of(&parameters, known.variables.variables);
     Some(Tag {
         name: Arc::clone(&item.name),
         recipients: consent::recipients(&template?.vendors, known.vendors),
         template: Arc::clone(&template?.template),
-        parameters: Parameters::new(parameters?),
+        parameters: Parameters::new(parameters),
+        cookies: cookies.may_set,
+        expire_when_refused: cookies.expire_when_refused,
         triggers,
         exceptions,
         consent: need?,
@@ -117,10 +122,13 @@ fn need(item: &Item<TagRule>, needed: ConsentTypes, owner: &str, diagnostics: &m
         return None;
     }
     let short = needed.without(types);
-    if let (false, Some(first)) = (short.is_empty(), stated.first()) {
-        let message = format!("{owner} does not ask for {}, which its template's calls need", list(short));
-        let problem = Diagnostic::warning("short-consent", message).at(first.place.clone());
-        diagnostics.push(problem.of(owner).help(format!("add {} to its consent", list(short))));
+    let reason = item.rule.consent_reason.as_ref().filter(|reason| !reason.trim().is_empty());
+    if let (false, None, Some(first)) = (short.is_empty(), reason, stated.first()) {
+        let message = format!("{owner} does not ask for {}, which its template needs", list(short));
+        let problem = Diagnostic::error("short-consent", message).at(first.place.clone());
+        let help = format!("add {} to its consent, or a consent_reason: why it may run without", list(short));
+        diagnostics.push(problem.of(owner).help(help));
+        return None;
     }
     Some(ConsentNeed::Types(types))
 }

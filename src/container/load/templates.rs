@@ -5,14 +5,14 @@ use std::{
     sync::Arc,
 };
 
-use super::{consent_type, parameters};
+use super::{consent_type, cookies, fields};
 use crate::{
     call::Account,
     consent::ConsentTypes,
     container::{
         Template,
         diagnostic::{Diagnostic, Diagnostics, Place, Sources, closest, quoted},
-        model::{FieldKind, FieldRule, ManifestRule},
+        model::{FieldRule, ManifestRule},
         yaml::{self, PlacedMap, decode::Context, decode::decode},
     },
     script::Workshop,
@@ -22,10 +22,11 @@ use crate::{
 pub(super) struct Known {
     pub template: Arc<Template>,
     pub fields: PlacedMap<FieldRule>,
-    /// What a tag of this template should say it needs.
+    /// What a tag of this template needs, unless it says why not.
     pub consent: ConsentTypes,
     /// Whose hands its data comes into.
     pub vendors: Vec<Box<str>>,
+    pub cookies: cookies::CookieRules,
 }
 
 /// The templates by name; `None` for one that is broken, which has been told.
@@ -95,6 +96,7 @@ fn template(name: &str, sources: &Layers<'_>, workshop: &mut Workshop, diagnosti
     let context = Context { file: manifest_file, owner: &owner, name: None };
     let rule: ManifestRule = decode(&root, &context, diagnostics)?;
     check(&rule, &owner, diagnostics);
+    let cookies = cookies::rules(&rule, &context, diagnostics);
     let consent = rule.consent.iter().filter_map(|kind| consent_type(kind, &owner, diagnostics)).collect();
     let destinations = || rule.permissions.destinations.iter().map(|destination| destination.value.clone());
     let vendors = rule.vendors.clone().unwrap_or_else(|| destinations().collect());
@@ -102,10 +104,8 @@ fn template(name: &str, sources: &Layers<'_>, workshop: &mut Workshop, diagnosti
         name: name.into(),
         script: script?,
         destinations: destinations().collect(),
-        cookies: rule.permissions.cookies,
-        expire_when_refused: rule.expire_when_refused.into_iter().map(|name| name.value).collect(),
     };
-    Some(Known { template: Arc::new(template), fields: rule.fields, consent, vendors })
+    Some(Known { template: Arc::new(template), fields: rule.fields, consent, vendors, cookies })
 }
 
 fn compile_script(
@@ -135,14 +135,6 @@ fn compile_script(
 }
 
 fn check(rule: &ManifestRule, owner: &str, diagnostics: &mut Diagnostics) {
-    for name in &rule.expire_when_refused {
-        if !rule.permissions.cookies.contains(&name.value) {
-            let message = format!("{owner} may not set the cookie {}, so it may not expire it", quoted(name));
-            let help = "add it to permissions.cookies".to_owned();
-            let problem = Diagnostic::error("unpermitted-cookie", message).at(name.place.clone());
-            diagnostics.push(problem.of(owner).help(help));
-        }
-    }
     for destination in &rule.permissions.destinations {
         if !Account::DESTINATIONS.contains(&&*destination.value) {
             let message = format!("there is no destination {}", quoted(destination));
@@ -151,18 +143,19 @@ fn check(rule: &ManifestRule, owner: &str, diagnostics: &mut Diagnostics) {
             diagnostics.push(problem.of(owner).help(help));
         }
     }
-    for (name, field) in &rule.fields {
-        let contradiction = match (field.kind, field.options.is_empty(), field.keys.is_empty()) {
-            (FieldKind::Choice, true, _) => "is a choice without options",
-            (kind, false, _) if kind != FieldKind::Choice => "has options, but is no choice",
-            (kind, _, false) if kind != FieldKind::Map => "has keys, but is no map",
-            _ if field.default.as_ref().is_some_and(|default| !parameters::fits(field, default)) => {
-                "has a default that it does not take itself"
-            }
-            _ => continue,
-        };
-        let message = format!("the field {} {contradiction}", quoted(name));
-        diagnostics.push(Diagnostic::error("bad-field", message).at(name.place.clone()).of(owner));
+    fields::check(&rule.fields, owner, diagnostics);
+    report_unbounded_accounts(rule, owner, diagnostics);
+}
+
+/// Each account has a queue, a task and a breaker. An event that chose the account could make any number of them.
+fn report_unbounded_accounts(rule: &ManifestRule, owner: &str, diagnostics: &mut Diagnostics) {
+    const NAMES_ACCOUNT: &str = "pixel_id";
+    let calls_openai = rule.permissions.destinations.iter().any(|destination| &*destination.value == "openai");
+    let (Some(field), Some(place)) = (rule.fields.get(NAMES_ACCOUNT), rule.fields.place(NAMES_ACCOUNT)) else { return };
+    if calls_openai && !field.fixed {
+        let message = format!("the field {} names the account of {owner}, and is not fixed", quoted(NAMES_ACCOUNT));
+        let problem = Diagnostic::error("unbounded-accounts", message).at(place.clone()).of(owner);
+        diagnostics.push(problem.help("add fixed: true, so that no event can make accounts without end".to_owned()));
     }
 }
 

@@ -15,7 +15,10 @@ use std::{
 use rhai::{Dynamic, EvalAltResult, Position};
 
 use super::{Fallible, memory};
-use crate::{script::plain, trace::Note};
+use crate::{
+    script::plain,
+    trace::{Level, Note, redacted},
+};
 
 /// A clock that never goes back; where it starts does not matter. Handed in by an edge.
 pub type MonotonicClock = fn() -> Duration;
@@ -170,12 +173,25 @@ pub fn stop(stop: Stop, position: Position) {
 /// Keeps a remark for the trace of the script that is running. Bounded; without a personal value, which is up to the
 /// caller.
 pub fn note(field: &str, text: &str) {
+    keep(|| Note::new(field, plain(text, MAX_NOTE_CHARACTERS)));
+}
+
+/// Keeps a line that the script composed, without what looks personal in it.
+pub fn log(level: Level, line: &str) {
+    keep(|| {
+        // Cut before it is looked through: a script may hand over far more than is kept.
+        let line = plain(line, MAX_NOTE_CHARACTERS);
+        Note { field: "".into(), text: redacted(&line).into(), level }
+    });
+}
+
+fn keep(note: impl FnOnce() -> Note) {
     BUDGET.with_borrow_mut(|budget| {
         let Some(Budget { notes, stopped: None, .. }) = budget else { return };
         if notes.len() < MAX_NOTES {
-            notes.push(Note { field: field.into(), text: plain(text, MAX_NOTE_CHARACTERS) });
+            notes.push(note());
         } else if notes.len() == MAX_NOTES {
-            notes.push(Note { field: "".into(), text: "more notes were dropped".into() });
+            notes.push(Note::new("", "more notes were dropped"));
         }
     });
 }

@@ -45,7 +45,7 @@ const MANIFEST: &str = "
 description: Hostile.
 permissions: { destinations: [openai], cookies: [permitted] }
 fields:
-  pixel_id: { type: text, description: A pixel. }
+  pixel_id: { type: text, fixed: true, description: A pixel. }
   api_key: { type: secret, description: A secret. }
   headers: { type: map, description: A secret further in. }
 ";

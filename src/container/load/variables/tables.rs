@@ -40,19 +40,35 @@ pub(super) fn lookup(rule: &LookupTableRule, cx: &mut Cx<'_>) -> LookupTable {
 
 pub(super) fn regex(rule: &RegexTableRule, cx: &mut Cx<'_>) -> RegexTable {
     let options = PatternOptions { ignore_case: rule.ignore_case, full_match: rule.full_match };
-    let replace = if rule.capture_groups { Replace::CaptureGroups } else { Replace::Off };
     let mut rows = Vec::with_capacity(rule.rows.len());
     for row in &rule.rows {
         let output = cx.template(&row.output);
         let pattern = values::pattern(&row.pattern, &row.pattern.place, options, cx.at.owner, cx.diagnostics);
         let Some(pattern) = pattern else { continue };
         let groups = pattern.captures_len() - 1;
-        let output = if replace == Replace::CaptureGroups { with_rust_groups(output, groups) } else { output };
-        rows.push(RegexRow { pattern, output, replace });
+        // Where nothing is captured and no text stays around the match, the output is all that there is.
+        let row = if rule.capture_groups && !(rule.full_match && is_taken_as_it_is(&output)) {
+            RegexRow { pattern, output: with_rust_groups(output, groups), replace: Replace::CaptureGroups }
+        } else {
+            RegexRow { pattern, output, replace: Replace::Off }
+        };
+        rows.push(row);
     }
     let set = set(rows.iter().map(|row| &row.pattern), options);
     let default = rule.default.as_ref().map(|node| cx.template(node));
     RegexTable { input: cx.template(&rule.input), rows, set, default }
+}
+
+/// Whether an output means the same as a replacement and as itself.
+fn is_taken_as_it_is(output: &ValueTemplate) -> bool {
+    match output {
+        ValueTemplate::Fixed(value) => value.as_str().is_none_or(|text| !text.contains('$')),
+        ValueTemplate::Variable(_) => true,
+        ValueTemplate::Text(pieces) => pieces.iter().all(|piece| match piece {
+            Piece::Text(text) => !text.contains('$'),
+            Piece::Variable(_) => true,
+        }),
+    }
 }
 
 /// All patterns in one, if they are many; `None` too if that would grow too large, and then each is tried by itself.
