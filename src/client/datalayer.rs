@@ -162,8 +162,7 @@ pub fn rename_user_data(user: &mut Map<String, Value>) {
 pub fn drop_browsers_own(data: &mut Map<String, Value>, notes: &mut Vec<Note>) {
     for key in BROWSERS_OWN {
         if data.remove(key).is_some() {
-            notes
-                .push(Note::new(key, "dropped: only a server with a write key may supply it"));
+            notes.push(Note::new(key, "dropped: only a server with a write key may supply it"));
         }
     }
 }

@@ -100,8 +100,7 @@ pub fn load(files: &Sources, options: LoadOptions<'_>) -> Loaded {
     let (triggers, trigger_names) = triggers::compile(rules.triggers, &variable_names, &mut diagnostics);
     let (consent, vendors) = consent::compile(&rules.consent, &templates, &variable_names, &mut diagnostics);
     let scope = parameters::Scope { names: &variable_names, variables: &variables };
-    let known =
-        tags::Known { templates: &templates, triggers: &trigger_names, variables: scope, vendors: &vendors };
+    let known = tags::Known { templates: &templates, triggers: &trigger_names, variables: scope, vendors: &vendors };
     let tags = tags::compile(rules.tags, &known, &mut diagnostics);
     let settings = settings(&rules.settings, &mut diagnostics);
 

@@ -23,9 +23,10 @@ use crate::{
     variable::address,
 };
 
-/// `params` in a script: the tag's parameters, by the template's field names. Passing it on costs nothing.
+/// `params` in a script: the tag's parameters, by the template's field names. Passing it on costs nothing. Natives find
+/// the consent of the event beside them, which no script can replace.
 #[derive(Clone)]
-pub struct ParamsHandle(pub Arc<Params>);
+pub struct ParamsHandle(pub Arc<Params>, pub ConsentState);
 
 /// `event` in a script.
 #[derive(Clone)]
@@ -79,7 +80,7 @@ pub fn values(params: Arc<Params>, given: &Given) -> Scope<'static> {
     let [params_name, event, request, consent] = NAMES;
     let mut scope = Scope::new();
     scope
-        .push(params_name, ParamsHandle(params))
+        .push(params_name, ParamsHandle(params, given.consent))
         .push(event, EventHandle(Arc::clone(&given.event), given.consent))
         .push(request, RequestHandle(Arc::clone(&given.hit)))
         .push(consent, ConsentHandle(given.consent));

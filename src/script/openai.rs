@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     call::{Account, CallEvent, UserSchema},
-    consent::ConsentType,
+    consent::{ConsentState, ConsentType},
     openai::{
         Invalid, Notes, Reason, Source,
         data::{AmountSource, Data, DataOptions},
@@ -61,7 +61,7 @@ pub fn register(engine: &mut Engine) {
         native(&context, || Ok(new_oppref(&event)))
     });
     module.set_native_fn("conversion", |context: Context<'_>, params: ParamsHandle, parts: Map| {
-        native(&context, || conversion(&params.0, parts))
+        native(&context, || conversion(&params, parts))
     });
     engine.register_static_module("openai", module.into());
 }
@@ -105,6 +105,7 @@ fn data(event_type: &EventType, event: &EventHandle, params: &Params) -> Fallibl
         currency: overrides.source("currency"),
         contents: overrides.source("contents"),
         plan_id: overrides.source("plan_id"),
+        extra: extra(params)?,
         ..DataOptions::default()
     };
     options.amount = match (overrides.source("amount"), overrides.source("amount_minor")) {
@@ -121,6 +122,16 @@ fn data(event_type: &EventType, event: &EventHandle, params: &Params) -> Fallibl
     let data = Data::build(event_type.shape(), &event.0.data, &options, &mut notes);
     tell(notes);
     data.map(Arc::new).map_err(fault)
+}
+
+/// The tag's field `extra`: further keys of a custom event's data.
+fn extra(params: &Params) -> Fallible<Option<&serde_json::Map<String, Value>>> {
+    match params.get("extra") {
+        None | Some(Param::Value(Value::Null)) => Ok(None),
+        Some(Param::Value(Value::Object(map))) => Ok(Some(map)),
+        Some(Param::Value(_)) => Err("the field \"extra\" must be a mapping".into()),
+        Some(_) => Err("the field \"extra\" holds a secret, which cannot be sent as data".into()),
+    }
 }
 
 /// `openai::user(event, request, params)`: the `user` object; `()` if nothing is known about the visitor.
@@ -180,8 +191,8 @@ const PARTS: [&str; 9] =
 
 /// `openai::conversion(params, #{ id, type, timestamp_ms, data, action_source, source_url, oppref, opt_out, user })`: a
 /// call that reports one event to the pixel of the tag. `source_url` is a text or what `openai::source_url` gave. What the
-/// tag's `map` says of a part goes before it.
-fn conversion(params: &Params, mut parts: Map) -> Fallible<Returned> {
+/// tag's `map` says of a part goes before it. Without `ad_personalization` the event opts out, whatever the script says.
+fn conversion(ParamsHandle(params, consent): &ParamsHandle, mut parts: Map) -> Fallible<Returned> {
     if parts.keys().any(|name| !PARTS.contains(&name.as_str())) {
         return Err(format!("a conversion has no such part; its parts are {}", PARTS.join(", ")).into());
     }
@@ -191,7 +202,7 @@ fn conversion(params: &Params, mut parts: Map) -> Fallible<Returned> {
     let data: Arc<Data> = take(&mut parts, "data")?.ok_or("openai::conversion needs data")?;
     let user: Option<Arc<User>> = take(&mut parts, "user")?;
     let oppref = take_text(&mut parts, "oppref", overrides.source("oppref"))?;
-    let opt_out: Option<bool> = take(&mut parts, "opt_out")?;
+    let opt_out = take_opt_out(&mut parts, *consent)?;
     let time = take_time(&mut parts, overrides.source("timestamp_ms"))?;
     let action_source: Option<ImmutableString> = take(&mut parts, "action_source")?;
     let action_source = action_source.map_or(Ok(ActionSource::Web), |name| action_source_of(&name))?;
@@ -205,7 +216,7 @@ fn conversion(params: &Params, mut parts: Map) -> Fallible<Returned> {
         action_source,
         source_url: source_url.as_deref(),
         oppref: oppref.as_deref(),
-        opt_out: if opt_out == Some(true) { OptOut::Yes } else { OptOut::No },
+        opt_out,
         user: user.as_deref(),
     };
     let body = event.to_json(&mut notes);
@@ -215,6 +226,16 @@ fn conversion(params: &Params, mut parts: Map) -> Fallible<Returned> {
         event: CallEvent { id: id.as_str().into(), name: event_type.name().into(), time },
         body: body.map_err(fault)?.into(),
     })))
+}
+
+/// What the script says, which can keep an event out of personalisation and never let it in.
+fn take_opt_out(parts: &mut Map, consent: ConsentState) -> Fallible<OptOut> {
+    let asked: Option<bool> = take(parts, "opt_out")?;
+    let is_granted = consent.is_granted(ConsentType::AdPersonalization);
+    if asked == Some(false) && !is_granted {
+        cage::note("opt_out", "true all the same: ad_personalization is not granted");
+    }
+    Ok(if asked == Some(true) || !is_granted { OptOut::Yes } else { OptOut::No })
 }
 
 fn action_source_of(name: &str) -> Fallible<ActionSource> {

@@ -28,3 +28,4 @@ mod origins;
 mod recovery;
 mod redaction;
 mod seeds;
+mod set_ups;

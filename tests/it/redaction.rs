@@ -156,7 +156,7 @@ tags:
   Bad source: { <<: *tag, parameters: { <<: *parameters, map: { amount: 5 }, action_source: "{{Client}}" } }
   Bad schema: { <<: *tag, parameters: { <<: *parameters, user_schema: "{{Client}}" } }
   Bad map: { <<: *tag, parameters: { <<: *parameters, map: { timestamp_ms: "{{Client}}", amount: 5 } } }
-  Blocked: { <<: *tag, consent: security_storage }
+  Blocked: { <<: *tag, consent: security_storage, consent_reason: it is blocked }
   Not triggered:
     <<: *tag
     triggers: [Address, Query, Looked up, First, Fallback, Shouted, Put together, Expressed, Expressed again, Failing, E-mail, Client, Click, Token, Agent, Copied, Defaulted, User, User id, Page, Referrer, Value, Any]

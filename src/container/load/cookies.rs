@@ -112,7 +112,9 @@ fn is_field(
         }
         Some(field) => match fault(field) {
             None => return true,
-            Some(wanted) => (format!("the field {} cannot decide about cookies", quoted(name)), Some(wanted.to_owned())),
+            Some(wanted) => {
+                (format!("the field {} cannot decide about cookies", quoted(name)), Some(wanted.to_owned()))
+            }
         },
     };
     let problem = Diagnostic::error("unfixed-cookies", message).at(name.place.clone()).of(context.owner);

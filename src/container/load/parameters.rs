@@ -149,16 +149,14 @@ impl Compiler<'_, '_> {
         let place = element.span.place(self.at.file);
         let Value::Map(entries) = &element.value else {
             let message = format!("an element of {} must be a mapping", quoted(name));
-            let help = format!("its keys are {}", field.items.names().map(AsRef::as_ref).collect::<Vec<_>>().join(", "));
+            let help =
+                format!("its keys are {}", field.items.names().map(AsRef::as_ref).collect::<Vec<_>>().join(", "));
             let problem = Diagnostic::error("wrong-type", message).found(element.describe());
             self.report(problem, place, Some(help));
             return None;
         };
-        let given = entries.iter().map(|(key, node)| Given {
-            name: &key.name,
-            place: key.span.place(self.at.file),
-            node,
-        });
+        let given =
+            entries.iter().map(|(key, node)| Given { name: &key.name, place: key.span.place(self.at.file), node });
         let given: Vec<_> = given.collect();
         let subject = format!("an element of {}", quoted(name));
         let subject = Subject { name: &subject, place: &place, owner: self.at.owner };

@@ -100,11 +100,7 @@ fn template(name: &str, sources: &Layers<'_>, workshop: &mut Workshop, diagnosti
     let consent = rule.consent.iter().filter_map(|kind| consent_type(kind, &owner, diagnostics)).collect();
     let destinations = || rule.permissions.destinations.iter().map(|destination| destination.value.clone());
     let vendors = rule.vendors.clone().unwrap_or_else(|| destinations().collect());
-    let template = Template {
-        name: name.into(),
-        script: script?,
-        destinations: destinations().collect(),
-    };
+    let template = Template { name: name.into(), script: script?, destinations: destinations().collect() };
     Some(Known { template: Arc::new(template), fields: rule.fields, consent, vendors, cookies })
 }
 
