@@ -26,6 +26,7 @@ mod cage;
 mod expression;
 mod openai;
 mod parameters;
+pub mod reference;
 mod secret;
 mod value;
 

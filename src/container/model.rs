@@ -199,6 +199,8 @@ pub struct SettingsRule {
 pub struct ManifestRule {
     /// What the template does, in one sentence.
     pub description: String,
+    /// The version of scripting that the script is written for.
+    pub scripting: Option<Placed<i64>>,
     /// The parameters that a tag may set.
     #[serde(default)]
     pub fields: PlacedMap<FieldRule>,

@@ -217,9 +217,16 @@ impl Compiler<'_, '_> {
                 let entries = entries.iter().map(|(key, node)| (key.name.clone(), self.parameter(node)));
                 Parameter::Map(entries.collect())
             }
-            Value::Text(text) if let Some(secret) = self.scope.names.secret(text) => Parameter::Secret(secret.clone()),
-            _ => Parameter::Value(values::template(node, self.scope.names, self.at, self.diagnostics)),
+            Value::Text(text) => match self.scope.names.secret(text) {
+                Some(secret) => Parameter::Secret(secret.clone()),
+                None => self.value(node),
+            },
+            _ => self.value(node),
         }
+    }
+
+    fn value(&mut self, node: &Node) -> Parameter {
+        Parameter::Value(values::template(node, self.scope.names, self.at, self.diagnostics))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
         model::{FieldRule, ManifestRule},
         yaml::{self, PlacedMap, decode::Context, decode::decode},
     },
-    script::Workshop,
+    script::{Workshop, reference as scripting},
 };
 
 /// A template with what only the loader needs of its manifest.
@@ -140,7 +140,21 @@ fn check(rule: &ManifestRule, owner: &str, diagnostics: &mut Diagnostics) {
         }
     }
     fields::check(&rule.fields, owner, diagnostics);
+    report_other_scripting(rule, owner, diagnostics);
     report_unbounded_accounts(rule, owner, diagnostics);
+}
+
+fn report_other_scripting(rule: &ManifestRule, owner: &str, diagnostics: &mut Diagnostics) {
+    let Some(version) = rule.scripting.as_ref().filter(|version| !(1..=scripting::VERSION).contains(&version.value))
+    else {
+        return;
+    };
+    let message = format!("{owner} is written for version {} of scripting", version.value);
+    let help = match version.value {
+        ..1 => format!("versions begin with 1; this Tidegate knows up to {}", scripting::VERSION),
+        _ => format!("this Tidegate knows up to {}: use a newer one", scripting::VERSION),
+    };
+    diagnostics.push(Diagnostic::error("other-scripting", message).at(version.place.clone()).of(owner).help(help));
 }
 
 /// Each account has a queue, a task and a breaker. An event that chose the account could make any number of them.

@@ -6,7 +6,10 @@ use std::{collections::BTreeSet, time::Duration};
 use rhai::{Dynamic, EvalAltResult};
 
 use super::{super::Stop, on_a_thread, stopped};
-use crate::script::cage::{self, HitTime};
+use crate::script::{
+    cage::{self, HitTime},
+    reference,
+};
 
 /// `name(type, type)` of every native, without what it returns.
 fn signatures() -> BTreeSet<(String, Vec<String>)> {
@@ -25,6 +28,19 @@ fn signatures() -> BTreeSet<(String, Vec<String>)> {
 fn the_natives_are_these() {
     let names: BTreeSet<String> = signatures().into_iter().map(|(name, _)| name).collect();
     insta::assert_snapshot!("natives", names.into_iter().collect::<Vec<_>>().join("\n"));
+}
+
+/// What the engine knows is what the reference tells of, and nothing else.
+#[test]
+fn the_reference_leaves_nothing_out() {
+    let plain = |name: &str| name.trim_start_matches("get$").trim_start_matches("set$").to_owned();
+    let known: BTreeSet<String> = signatures().into_iter().map(|(name, _)| plain(&name)).collect();
+    let own = reference::SECTIONS.iter().flat_map(|section| section.entries).flat_map(|entry| entry.names);
+    let others = reference::GROUPS.iter().flat_map(|group| group.names).chain(["sleep"].iter());
+    let told: BTreeSet<String> = own.chain(others).map(|name| plain(name)).collect();
+    let untold: Vec<_> = known.difference(&told).collect();
+    let unknown: Vec<_> = told.difference(&known).collect();
+    assert!(untold.is_empty() && unknown.is_empty(), "not told of: {untold:?}; not known: {unknown:?}");
 }
 
 /// The worst values of a type, as a script writes them.
