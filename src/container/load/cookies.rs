@@ -158,13 +158,17 @@ fn names_in(parameter: &Parameter, variables: &[Variable]) -> Vec<Box<str>> {
         Parameter::List(elements) => elements.as_slice(),
         single => std::slice::from_ref(single),
     };
-    let name = |element| match element {
-        &Parameter::Map(ref entries) => entries.iter().find(|(key, _)| **key == *NAME).map(|(_, value)| value),
-        single => Some(single),
-    };
-    let known = elements.iter().filter_map(name).flat_map(|name| known_values(name, variables));
+    let known = elements.iter().filter_map(name_of).flat_map(|name| known_values(name, variables));
     let names: BTreeSet<Box<str>> = known.filter_map(|name| event::to_text(&name).map(Into::into)).collect();
     names.into_iter().collect()
+}
+
+/// What an element says of a cookie's name: itself, or its key of that name.
+fn name_of(element: &Parameter) -> Option<&Parameter> {
+    match element {
+        Parameter::Map(entries) => entries.iter().find(|(key, _)| **key == *NAME).map(|(_, value)| value),
+        single => Some(single),
+    }
 }
 
 fn known_values(parameter: &Parameter, variables: &[Variable]) -> Vec<Value> {

@@ -196,7 +196,11 @@ const HELPERS: Section = Section {
             gives: "the value as variables write it into texts",
             about: "Numbers in their shortest form, lists and maps as JSON, `()` as an empty text.",
             fails: "if the value has no JSON form, or is too deep.",
-            examples: &[Value("text(12.50)", "12.5"), Value("text([1, \"a\"])", "[1,\"a\"]"), Value("text(()) == \"\"", "true")],
+            examples: &[
+                Value("text(12.50)", "12.5"),
+                Value("text([1, \"a\"])", "[1,\"a\"]"),
+                Value("text(()) == \"\"", "true"),
+            ],
         },
         Entry {
             names: &["sha256"],
