@@ -1,7 +1,7 @@
 //! How many calls a second the embedded outbox makes durable, and what each costs.
 //!
 //! `cargo bench --bench outbox` accepts one-kilobyte calls from 64 tasks, first alone, then while a delivery leases and
-//! settles them a thousand at a time; then opens the file with a backlog. Works in the system's folder for temporary
+//! settles them a thousand at a time; then opens the file with a backlog, and looks through it. Works in the system's folder for temporary
 //! files: set `TMPDIR` to a folder on the disk in question.
 
 #![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a benchmark prints, and makes its own ids")]
@@ -19,6 +19,7 @@ use tidegate::{
     outbox::{
         Outbox as _, Record, Settlement,
         embedded::{Embedded, Options},
+        sought::Sought,
     },
     time::Timestamp,
 };
@@ -67,6 +68,9 @@ async fn measure(name: &str, delivered: bool) -> anyhow::Result<()> {
         let started = Instant::now();
         let reopened = Embedded::open(dir.path(), Options::default())?;
         println!("opened with {} pending in {:.2?}", reopened.accounts()[0].pending, started.elapsed());
+        let started = Instant::now();
+        let forgotten = reopened.forget(&Sought::email("ada@example.com")?).await?;
+        println!("looked through in {:.2?} for {} calls to forget", started.elapsed(), forgotten.pending);
         let (started, mut read) = (Instant::now(), 0);
         while let calls = reopened.lease(&account(), BATCH, usize::MAX, Timestamp::now()).await?
             && !calls.is_empty()
