@@ -27,6 +27,7 @@ use crate::{
     cookie,
     error::Refusal,
     hit::Hit,
+    metrics,
     pipeline::Decided,
     time::Timestamp,
 };
@@ -172,7 +173,7 @@ fn answer(client: Client, decided: &Decided, as_json: bool) -> Response {
 
 fn answered(collect: &Collect, client: Client, started: Instant, result: Result<Response, Refusal>) -> Response {
     let (outcome, response) = match result {
-        Ok(response) => ("accepted", response),
+        Ok(response) => (metrics::ACCEPTED, response),
         Err(refusal) => {
             if let Refusal::NotDurable(error) = &refusal {
                 // The store says once that it fails; the metric counts the hits.

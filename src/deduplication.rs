@@ -2,8 +2,8 @@
 //! for and the calls that became durable lately; gives those that are new, and what the others are copies of.
 //!
 //! Sites send events again: a reloaded thank-you page, a retry of a hit whose answer was lost. Such a copy is told by
-//! its tag, destination account, event type and id, and by which of the tag's calls it is. Ids that were made here say
-//! nothing and suppress nothing. Nor does a call that was not durable yet: of two copies at the same instant both go.
+//! its tag, destination account, event type and id, and by which of the tag's calls it is. Ids that were made here
+//! suppress nothing. Nor does a call that was not durable yet: of two copies at the same instant both go.
 //!
 //! What is remembered lies in memory alone and is bounded; so this is a filter, and the destination, which gets the same
 //! event id every time, is the final deduplicator.
@@ -153,7 +153,7 @@ impl<'a> Sieve<'a> {
 
     /// Adds those calls of one tag for one event that are new; gives what became of the others.
     pub fn sift(&mut self, calls: Vec<Call>, origin: IdOrigin, new: &mut Vec<Call>) -> Vec<SuppressedCall> {
-        let Some(recent) = self.recent.filter(|_| origin != IdOrigin::Generated) else {
+        let Some(recent) = self.recent.filter(|_| origin.is_the_sites()) else {
             new.extend(calls);
             return Vec::new();
         };

@@ -41,6 +41,17 @@ pub enum IdOrigin {
     Generated,
 }
 
+impl IdOrigin {
+    /// Whether the site itself says by this id which event it is. One that was derived could by chance be that of another
+    /// event, and is left for destinations to judge.
+    pub fn is_the_sites(self) -> bool {
+        match self {
+            Self::Site | Self::Transaction => true,
+            Self::Derived | Self::Generated => false,
+        }
+    }
+}
+
 impl Event {
     /// The value at a dotted path, such as `user_data.email_address` or `items.0.item_id`; `event_name`, `event_id`
     /// and `event_time` too. `None` if it is absent or null.

@@ -22,13 +22,18 @@ use prometheus_client::{
 
 use crate::{
     call::Account,
+    client::Client,
     delivery::{
         Delivery,
         status::{State, Status},
     },
-    outbox::{AccountState, Outbox},
+    error::Refusal,
+    outbox::{AcceptError, AccountState, Outbox},
     trace::{SuppressedCall, TagVerdict, Trace},
 };
+
+/// The outcome of a hit that was accepted; the others are [`Refusal::outcome`]'s.
+pub const ACCEPTED: &str = "accepted";
 
 /// Every metric of the process.
 pub struct Metrics {
@@ -100,6 +105,11 @@ impl Default for Metrics {
             metrics.reload_failures.clone(),
         );
         // From the start, so that the first one is seen as a change.
+        for client in Client::ALL {
+            for outcome in [ACCEPTED, Refusal::Busy.outcome(), Refusal::NotDurable(AcceptError::Closed).outcome()] {
+                metrics.hits.get_or_create(&HitLabels { client: client.name(), outcome }).inc_by(0);
+            }
+        }
         for destination in Account::DESTINATIONS {
             metrics.suppressed.get_or_create(&DestinationLabels { destination }).inc_by(0);
         }

@@ -101,7 +101,9 @@ fn ids_that_were_made_here_and_accounts_that_only_validate_suppress_nothing() {
     let recent = recent();
     let mut validated = call("a");
     validated.account = account("px", true);
-    for (call, origin) in [(call("a"), IdOrigin::Generated), (validated, IdOrigin::Site)] {
+    for (call, origin) in
+        [(call("a"), IdOrigin::Generated), (call("a"), IdOrigin::Derived), (validated, IdOrigin::Site)]
+    {
         let (new, _, keys) = look(&recent, vec![call], origin, NOW);
         assert_eq!((new, keys.len()), (1, 0));
     }

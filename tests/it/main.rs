@@ -10,6 +10,7 @@
     reason = "a test fails by panicking, says with which seed, and stands in the world that the program is in"
 )]
 
+mod alerts;
 mod bad_input;
 mod cases;
 mod clients;
