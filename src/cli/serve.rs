@@ -83,8 +83,11 @@ impl Home {
             seats: thread::available_parallelism().map_or(1, usize::from),
         };
         let loaded = load::load(&files, options);
-        // A container is no worse for nobody reading what is said about it.
-        let _ = report(&mut io::stderr().lock(), Format::Text, &loaded.diagnostics, &loaded.sources);
+        // Where there are but notes, `check` tells them.
+        if loaded.diagnostics.has_errors() || loaded.diagnostics.warnings() > 0 {
+            // A container is no worse for nobody reading what is said about it.
+            let _ = report(&mut io::stderr().lock(), Format::Text, &loaded.diagnostics, &loaded.sources);
+        }
         loaded.container.with_context(|| format!("the container is broken: {}", loaded.diagnostics.summary()))
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Item, Items, Names, Reading, consent, consent_type, parameters, templates};
 use crate::{
+    client::{Client, Keeping},
     consent::{
         ConsentType, ConsentTypes,
         gate::{ConsentNeed, WhenDenied},
@@ -27,7 +28,24 @@ pub(super) struct Known<'a> {
 }
 
 pub(super) fn compile(items: Items<TagRule>, known: &Known<'_>, diagnostics: &mut Diagnostics) -> Vec<Tag> {
+    note_holds(&items, diagnostics);
     items.list.iter().filter_map(|item| tag(item, known, diagnostics)).collect()
+}
+
+/// Says once where `when_denied: hold` is obeyed, because it cannot be everywhere.
+fn note_holds(items: &Items<TagRule>, diagnostics: &mut Diagnostics) {
+    let mut holding = items.list.iter().filter(|item| matches!(item.rule.when_denied, WhenDeniedRule::Hold));
+    let Some(first) = holding.next() else { return };
+    let others = match holding.count() {
+        0 => "holds".to_owned(),
+        1 => "and 1 other hold".to_owned(),
+        more => format!("and {more} others hold"),
+    };
+    let deaf = Client::ALL.into_iter().filter(|client| client.keeping() == Keeping::Nobody);
+    let deaf = deaf.map(Client::path).collect::<Vec<_>>().join(", ");
+    let message = format!("tag {} {others} events for consent, but skip those of {deaf}", quoted(&first.name));
+    let help = "whoever sends those does not read the answer, and so cannot send an event again".to_owned();
+    diagnostics.push(Diagnostic::note("not-held", message).at(first.place.clone()).help(help));
 }
 
 /// `None` goes with at least one error.
