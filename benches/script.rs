@@ -41,6 +41,7 @@ use tidegate::{
     pipeline::{self, Surroundings},
     script::{Counted, Given, HitTime, Outcome},
     time::Timestamp,
+    trace::TOLD_AT_WORK,
     variable::Moment,
 };
 use uuid::Uuid;
@@ -176,7 +177,8 @@ fn deduplicate(call: &Call) {
 fn main() {
     let container = container();
     let hit = Arc::new(purchase());
-    let surroundings = Surroundings { clock: monotonic_clock, new_id: &|| Uuid::nil(), recent: None };
+    let surroundings =
+        Surroundings { clock: monotonic_clock, new_id: &|| Uuid::nil(), recent: None, told: TOLD_AT_WORK };
     let processed = pipeline::process(&container, Client::DataLayer, &hit, surroundings);
     let mut decided = processed.result.expect("a good hit");
     let call = decided.calls.remove(0);

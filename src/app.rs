@@ -25,7 +25,7 @@ use crate::{
     outbox::{Forgotten, Outbox, Record, StoreError, sought::Sought},
     pipeline::{self, Decided, Surroundings},
     time::Timestamp,
-    trace::{ClientVerdict, Level, TagTrace, Trace},
+    trace::{ClientVerdict, Level, TOLD_AT_WORK, TagTrace, Trace},
 };
 
 /// Shared by every handler; cheap to clone as an [`Arc`].
@@ -92,7 +92,7 @@ impl App {
         let (version, processed) = {
             let container = self.container.load();
             let recent = Some(&*self.recent);
-            let surroundings = Surroundings { clock: monotonic_clock, new_id: &random_id, recent };
+            let surroundings = Surroundings { clock: monotonic_clock, new_id: &random_id, recent, told: TOLD_AT_WORK };
             let processed = pipeline::process(&container, client, &Arc::new(hit), surroundings);
             (Arc::clone(&container.version), processed)
         };

@@ -29,6 +29,7 @@ use crate::{
     pipeline::{self, Processed, Surroundings},
     script::MonotonicClock,
     time::Timestamp,
+    trace::TOLD_TO_PEOPLE,
 };
 
 mod check;
@@ -145,7 +146,8 @@ fn process(container: &Container, client: Client, hit: Hit) -> Processed {
     let stopped: MonotonicClock = || Duration::ZERO;
     let made = AtomicU64::new(0);
     let new_id = || Uuid::from_u128(u128::from(made.fetch_add(1, Ordering::Relaxed) + 1));
-    pipeline::process(container, client, &Arc::new(hit), Surroundings { clock: stopped, new_id: &new_id, recent: None })
+    let surroundings = Surroundings { clock: stopped, new_id: &new_id, recent: None, told: TOLD_TO_PEOPLE };
+    pipeline::process(container, client, &Arc::new(hit), surroundings)
 }
 
 /// The hit that a case describes, and the client that claims it; a sentence about what cannot be in a hit otherwise.

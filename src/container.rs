@@ -13,8 +13,11 @@ use crate::{
         settings::Recipients,
     },
     script::{Parameters, ScriptIndex, Workshop},
-    trigger::{Trigger, TriggerIndex, TriggerIndexByName},
-    variable::{ValueTemplate, Variable},
+    trigger::{
+        Trigger, TriggerIndex,
+        index::{Groups, TriggerIndexByName},
+    },
+    variable::{Moment, ValueTemplate, Variable},
 };
 
 pub mod diagnostic;
@@ -128,13 +131,13 @@ impl Container {
                 }
             }
         }
-        let index = TriggerIndexByName::new(&triggers);
+        let index = TriggerIndexByName::new(&triggers, &tags_of_trigger);
         Self { version, tags, triggers, variables, consent, settings, scripts, index, tags_of_trigger }
     }
 
-    /// The triggers that look at events of this name, or may.
-    pub fn triggers_for(&self, event_name: &str) -> impl Iterator<Item = TriggerIndex> {
-        self.index.candidates(event_name)
+    /// The triggers that look at this event, in groups.
+    pub fn trigger_groups(&self, moment: &Moment<'_>) -> Groups<'_> {
+        self.index.groups(moment)
     }
 
     /// Every cookie that one of its tags may set, by name.

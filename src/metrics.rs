@@ -132,7 +132,7 @@ impl Metrics {
         self.events.inc_by(trace.events.len() as u64);
         for tag in trace.events.iter().flat_map(|event| &event.tags) {
             let outcome = match &tag.verdict {
-                TagVerdict::NotTriggered { .. } => continue,
+                TagVerdict::NotTriggered { .. } | TagVerdict::SampledOut { .. } => continue,
                 TagVerdict::Excepted { .. } => "excepted",
                 TagVerdict::Paused => "paused",
                 TagVerdict::Held { .. } => "held",

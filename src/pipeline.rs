@@ -37,6 +37,8 @@ pub struct Surroundings<'a> {
     pub new_id: &'a dyn Fn() -> Uuid,
     /// Calls that need not be made again; `None` where none is made in earnest: there nothing is suppressed.
     pub recent: Option<&'a RecentCalls>,
+    /// Of how many tags that do not fire for an event the trace gives the reason.
+    pub told: usize,
 }
 
 /// What came of a hit. Nothing has been done yet.
@@ -105,7 +107,8 @@ pub fn process(container: &Container, client: Client, hit: &Arc<Hit>, surroundin
         given.consent = evidence.state(&Recipients::Unregistered);
         client::adopt_client_id(Arc::make_mut(&mut given.event), hit, &given.consent);
         let keeping = client.keeping();
-        trace.events.push(decide_event(container, keeping, &given, evidence, notes, &mut decided, &mut sieve));
+        let told = surroundings.told;
+        trace.events.push(decide_event(container, keeping, &given, evidence, notes, told, &mut decided, &mut sieve));
     }
     decided.keys = sieve.into_keys();
     Processed { result: Ok(decided), trace }
@@ -117,6 +120,7 @@ fn decide_event(
     given: &Given,
     evidence: Evidence,
     mut notes: Vec<Note>,
+    told: usize,
     decided: &mut Decided,
     sieve: &mut Sieve<'_>,
 ) -> EventTrace {
@@ -132,7 +136,7 @@ fn decide_event(
         (None, Keeping::Nobody) => Prospect::Final,
     };
     let mut held = ConsentTypes::NONE;
-    let Choice { fire, rest: mut tags, untold } = choose(container, &moment);
+    let Choice { fire, rest: mut tags, untold } = choose(container, &moment, told);
     for index in fire {
         let Some(tag) = container.tags.get(index.0) else { continue };
         let given = &of_recipients(given, &evidence, &tag.recipients);

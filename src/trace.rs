@@ -18,6 +18,7 @@ use crate::{
     hit::HitId,
     script::ScriptError,
     time::Timestamp,
+    trigger::sample::SampledOut,
 };
 
 /// What was decided about one hit.
@@ -39,6 +40,12 @@ pub enum ClientVerdict {
     Refused { client: &'static str, field: Box<str>, message: Box<str> },
 }
 
+/// So many tags that did not fire are told of for one event, of hits that nobody watches. A thousand tags that look at an
+/// event are no reason for a trace of a thousand lines, nor for the work of finding a thousand reasons.
+pub const TOLD_AT_WORK: usize = 10;
+/// The same where somebody watches: cases, `tidegate trace`, previews.
+pub const TOLD_TO_PEOPLE: usize = 1000;
+
 /// What was decided about one event.
 #[derive(Clone, Debug, Serialize)]
 pub struct EventTrace {
@@ -54,7 +61,7 @@ pub struct EventTrace {
     pub notes: Vec<Note>,
     /// Tags that a trigger looked at; all others wait for events of other names.
     pub tags: Vec<TagTrace>,
-    /// How many more such tags did not fire and are not told of.
+    /// How many more such tags did not fire and are not told of; a tag may count more than once.
     #[serde(skip_serializing_if = "is_zero")]
     pub untold: usize,
 }
@@ -83,6 +90,12 @@ pub enum TagVerdict {
         trigger: Arc<str>,
         condition: Arc<str>,
         found: Found,
+    },
+    /// The conditions of one of its triggers hold, but the visitor is not among those that the trigger asks for.
+    SampledOut {
+        trigger: Arc<str>,
+        #[serde(flatten)]
+        sample: SampledOut,
     },
     /// An exception matched.
     Excepted {
@@ -248,7 +261,7 @@ impl fmt::Display for Note {
 }
 
 /// Whether a value may be shown in a trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Sensitivity {
     Public,
     /// About a person: e-mail, ids, addresses, cookies.
@@ -329,8 +342,11 @@ impl Found {
     const MAX_CHARACTERS: usize = 120;
 
     pub fn new(value: Option<&Value>, sensitivity: Sensitivity) -> Self {
+        if sensitivity == Sensitivity::Personal {
+            return if value.is_none_or(Value::is_null) { Self::Absent } else { Self::Withheld };
+        }
         let Some(text) = value.and_then(event::to_text) else { return Self::Absent };
-        if sensitivity == Sensitivity::Personal || text.contains('@') {
+        if text.contains('@') {
             return Self::Withheld;
         }
         match text.char_indices().nth(Self::MAX_CHARACTERS) {
@@ -366,6 +382,9 @@ impl fmt::Display for TagVerdict {
         match self {
             Self::NotTriggered { trigger, condition, found } => {
                 write!(f, "not triggered: trigger {trigger:?} wants {condition}, found {found}")
+            }
+            Self::SampledOut { trigger, sample } => {
+                write!(f, "not triggered: trigger {trigger:?} sampled out: {sample}")
             }
             Self::Excepted { trigger } => write!(f, "not triggered: exception {trigger:?} matched"),
             Self::Paused => f.write_str("paused"),

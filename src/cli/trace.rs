@@ -22,7 +22,7 @@ use crate::{
     hit::{Hit, Through},
     pipeline::{self, Processed, Surroundings},
     time::Timestamp,
-    trace::{EventTrace, Level, TagVerdict},
+    trace::{EventTrace, Level, TOLD_TO_PEOPLE, TagVerdict},
 };
 
 /// Follow one hit through the container and say what every stage decided; sends nothing
@@ -96,7 +96,8 @@ impl Trace {
 }
 
 fn process(container: &Container, hit: Hit) -> Processed {
-    let surroundings = Surroundings { clock: monotonic_clock, new_id: &app::random_id, recent: None };
+    let surroundings =
+        Surroundings { clock: monotonic_clock, new_id: &app::random_id, recent: None, told: TOLD_TO_PEOPLE };
     pipeline::process(container, Client::DataLayer, &Arc::new(hit), surroundings)
 }
 
@@ -195,7 +196,7 @@ fn event_text(out: &mut impl Write, event: &EventTrace) -> anyhow::Result<()> {
         }
     }
     if event.untold > 0 {
-        writeln!(out, "  - and {} more tags did not fire", event.untold)?;
+        writeln!(out, "  - and up to {} more tags did not fire", event.untold)?;
     }
     Ok(())
 }

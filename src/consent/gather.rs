@@ -17,6 +17,7 @@ use super::{
 use crate::{
     event,
     hit::{Hit, Through},
+    trigger::condition::Wanted,
     variable::Moment,
 };
 
@@ -251,7 +252,7 @@ impl Evidence {
     fn take_variables(&mut self, moment: &Moment<'_>, settings: &ConsentSettings) {
         for source in &settings.variables {
             let Some(value) = event::to_text(moment.variable(source.variable)) else { continue };
-            let is = |operands: &[crate::trigger::Operand]| operands.iter().any(|operand| operand.equals(&value));
+            let is = |wanted: &[Wanted]| wanted.iter().any(|wanted| wanted.equals(&value));
             let status = if is(&source.denied_when) {
                 ConsentStatus::Denied
             } else if is(&source.granted_when) {

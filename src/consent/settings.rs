@@ -10,7 +10,7 @@ use super::{
     source::Sources,
     tcf::VendorId,
 };
-use crate::{trigger::Operand, variable::VariableIndex};
+use crate::{trigger::condition::Wanted, variable::VariableIndex};
 
 #[derive(Debug, Default)]
 pub struct ConsentSettings {
@@ -58,8 +58,8 @@ pub struct VariableSource {
     pub name: Arc<str>,
     pub variable: VariableIndex,
     pub types: ConsentTypes,
-    pub granted_when: Vec<Operand>,
-    pub denied_when: Vec<Operand>,
+    pub granted_when: Vec<Wanted>,
+    pub denied_when: Vec<Wanted>,
 }
 
 /// Whose hands a tag's data comes into, as the TCF counts them.

@@ -25,28 +25,41 @@ pub struct TriggerRule {
     /// Conditions that must all hold.
     #[serde(default)]
     pub when: Vec<Placed<ConditionRule>>,
+    /// Of the events for which they hold, those of a share of the visitors.
+    pub sample: Option<SampleRule>,
 }
 
-/// A test of one value, or `any`/`all` of several conditions.
+/// A share of the visitors, always the same ones.
+#[derive(Debug, Deserialize)]
+pub struct SampleRule {
+    /// From 0 to 100, with four decimals at most.
+    pub percent: Placed<f64>,
+    /// What tells visitors apart, such as `"{{Client id}}"`.
+    pub by: Node,
+    /// Triggers of the same salt choose the same visitors; the trigger's name if left out.
+    pub salt: Option<Box<str>>,
+}
+
+/// A test of one value, or `any`/`all` of several conditions. Texts to compare with may hold `{{Variable}}`.
 #[derive(Debug, Deserialize)]
 pub struct ConditionRule {
     /// The variable whose value is tested.
     pub variable: Option<Placed<Box<str>>>,
     /// The event data that is tested, by its dotted path.
     pub event_data: Option<Placed<Box<str>>>,
-    pub equals: Option<Scalar>,
+    pub equals: Option<Placed<Scalar>>,
     /// Equal to one of these.
     #[serde(rename = "in")]
-    pub one_of: Option<Vec<Scalar>>,
-    pub contains: Option<Scalar>,
-    pub starts_with: Option<Scalar>,
-    pub ends_with: Option<Scalar>,
+    pub one_of: Option<Vec<Placed<Scalar>>>,
+    pub contains: Option<Placed<Scalar>>,
+    pub starts_with: Option<Placed<Scalar>>,
+    pub ends_with: Option<Placed<Scalar>>,
     /// A pattern that is found anywhere in the text.
     pub matches: Option<Placed<Box<str>>>,
-    pub less_than: Option<f64>,
-    pub less_or_equal: Option<f64>,
-    pub greater_than: Option<f64>,
-    pub greater_or_equal: Option<f64>,
+    pub less_than: Option<Placed<Scalar>>,
+    pub less_or_equal: Option<Placed<Scalar>>,
+    pub greater_than: Option<Placed<Scalar>>,
+    pub greater_or_equal: Option<Placed<Scalar>>,
     /// `true`: there is a value; `false`: there is none.
     pub defined: Option<bool>,
     /// Turns the test around.

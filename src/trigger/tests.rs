@@ -1,72 +1,173 @@
-//! What cases do not reach: the index by name, and numbers at the edges of what can be written.
+//! What cases do not reach: that the index and its prefilters leave out nothing, and that a trace stays short.
 
+use std::{collections::BTreeMap, fmt::Write};
+
+use http::{HeaderMap, Method};
 use proptest::prelude::*;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::*;
+use crate::{
+    consent::Signals,
+    container::{
+        Container, TagIndex,
+        diagnostic::Severity,
+        folder,
+        load::{self, LoadOptions},
+    },
+    event::{Event, EventId, IdOrigin},
+    hit::{Hit, HitId, Through},
+    time::Timestamp,
+    trigger::choice::choose,
+};
 
-fn trigger(name: &str, events: EventMatch) -> Trigger {
-    Trigger { name: name.into(), events, conditions: Vec::new() }
-}
-
-fn names(names: &[&str]) -> EventMatch {
-    EventMatch::Names(names.iter().map(|name| (*name).into()).collect())
-}
-
-#[test]
-fn an_event_meets_only_the_triggers_that_may_match_it() {
-    let triggers = [
-        trigger("one", names(&["purchase"])),
-        trigger("all", EventMatch::All),
-        trigger("two", names(&["sign_up", "purchase"])),
-        trigger("pattern", EventMatch::Pattern(Regex::new("^view_").unwrap())),
-        trigger("none", names(&[])),
-    ];
-    let index = TriggerIndexByName::new(&triggers);
-    let met = |event: &str| {
-        let mut met: Vec<_> = index.candidates(event).map(|found| &*triggers[found.0].name).collect();
-        met.sort_unstable();
-        met
-    };
-    assert_eq!(met("purchase"), ["all", "one", "pattern", "two"]);
-    assert_eq!(met("sign_up"), ["all", "pattern", "two"]);
-    assert_eq!(met("scroll"), ["all", "pattern"]);
-}
-
-#[test]
-fn numbers_are_equal_however_they_are_written() {
-    for (text, expected) in [
-        ("10", Some(Number::Whole(10))),
-        (" 10.000 ", Some(Number::Whole(10))),
-        ("1e1", Some(Number::Whole(10))),
-        ("+10", Some(Number::Whole(10))),
-        ("-0", Some(Number::Whole(0))),
-        ("-0.0", Some(Number::Whole(0))),
-        ("0.5", Some(Number::Fraction(0.5))),
-        ("18446744073709551616", Some(Number::Whole(1 << 64))),
-        ("1e300", Some(Number::Fraction(1e300))),
-        ("1e999", None),
-        ("NaN", None),
-        ("infinity", None),
-        ("0x10", None),
-        ("1_000", None),
-        ("1,5", None),
-        ("", None),
-        (" ", None),
-    ] {
-        assert_eq!(Number::parse(text), expected, "{text:?}");
+/// A container with one tag for each trigger, of the same name.
+fn container(triggers: &[String]) -> Container {
+    let mut rules = "triggers:\n  Never: { event: never }\n".to_owned();
+    for (position, trigger) in triggers.iter().enumerate() {
+        writeln!(rules, "  T{position}: {trigger}").unwrap();
     }
+    rules += "variables: { X: { event_data: x }, Y: { event_data: y } }\ntags:\n";
+    let tag = "template: nothing, consent: none, consent_reason: it does nothing";
+    writeln!(rules, "  Never: {{ {tag}, triggers: Never }}").unwrap();
+    for position in 0..triggers.len() {
+        writeln!(rules, "  T{position}: {{ {tag}, triggers: T{position} }}").unwrap();
+    }
+    let options = LoadOptions {
+        version: "test",
+        environment: &BTreeMap::new(),
+        absent_environment: Severity::Note,
+        library: &folder::sources([("tags/nothing.rhai", ""), ("tags/nothing.yaml", "description: Nothing.")]),
+        inline: None,
+        seats: 1,
+    };
+    let loaded = load::load(&folder::sources([("rules/a.yaml", &*rules)]), options);
+    loaded.container.unwrap_or_else(|| panic!("{:?}\n{rules}", loaded.diagnostics))
+}
+
+fn event(name: &str, data: Value) -> Event {
+    let Value::Object(data) = data else { panic!("an event is an object") };
+    let id = EventId { text: "1".into(), origin: IdOrigin::Site };
+    Event { name: name.into(), id, time: Timestamp(0), data, signals: Signals::default() }
+}
+
+fn hit() -> Hit {
+    Hit {
+        id: HitId(Uuid::nil()),
+        received: Timestamp(0),
+        method: Method::POST,
+        path: "/hit".into(),
+        query: "".into(),
+        headers: HeaderMap::new(),
+        address: None,
+        host: "tags.example.com".into(),
+        through: Through::Strangers,
+        body: "".into(),
+    }
+}
+
+/// The tags whose triggers match, found by asking every one.
+fn asked_one_by_one(container: &Container, moment: &Moment<'_>) -> Vec<TagIndex> {
+    let matches = |index: &TriggerIndex| container.triggers[index.0].matches(moment);
+    let tags = container.tags.iter().enumerate();
+    tags.filter(|(_, tag)| tag.triggers.iter().any(matches)).map(|(position, _)| TagIndex(position)).collect()
+}
+
+fn pattern() -> impl Strategy<Value = String> {
+    const PARTS: [&str; 13] =
+        ["a", "sK", "K.", "(B|ak)", "(a|k)+", "s?", ".*", "^", "[as]", "(a|(Bk|s))", "k{2}", "(?i)s", "ſ"];
+    prop::collection::vec(prop::sample::select(&PARTS[..]), 1..4).prop_map(|parts| parts.concat())
+}
+
+fn operator() -> impl Strategy<Value = String> {
+    let word = "[aBsſKk]{1,3}";
+    prop_oneof![
+        word.prop_map(|word| format!("equals: {word:?}")),
+        (word, word).prop_map(|(one, two)| format!("in: [{one:?}, {two:?}]")),
+        word.prop_map(|word| format!("contains: {word:?}")),
+        word.prop_map(|word| format!("starts_with: {word:?}")),
+        word.prop_map(|word| format!("ends_with: {word:?}")),
+        pattern().prop_map(|pattern| format!("matches: '{pattern}'")),
+        (0..3).prop_map(|number| format!("equals: {number}")),
+        (0..3).prop_map(|number| format!("greater_than: {number}")),
+        Just("contains: '{{Y}}'".to_owned()),
+        Just("defined: true".to_owned()),
+    ]
+}
+
+fn test() -> impl Strategy<Value = String> {
+    let subject = prop_oneof![Just("event_data: x"), Just("variable: Y")];
+    let test = (subject, operator(), prop::bool::weighted(0.2), any::<bool>());
+    test.prop_map(|(subject, operator, not, ignore_case)| {
+        format!("{{ {subject}, {operator}, not: {not}, ignore_case: {ignore_case} }}")
+    })
+}
+
+fn condition() -> impl Strategy<Value = String> {
+    let group = (prop::sample::select(vec!["any", "all"]), prop::collection::vec(test(), 1..3));
+    prop_oneof![
+        3 => test(),
+        1 => group.prop_map(|(kind, tests)| format!("{{ {kind}: [{}] }}", tests.join(", "))),
+    ]
+}
+
+fn trigger() -> impl Strategy<Value = String> {
+    let events = prop_oneof![
+        Just("event: '*'".to_owned()),
+        "[ab]".prop_map(|name| format!("event: {name}")),
+        prop::sample::select(vec!["a", "^b", "ab|ba", "a.", "[ab]b", "(a|b)$"])
+            .prop_map(|pattern| format!("event_matches: '{pattern}'")),
+    ];
+    (events, prop::collection::vec(condition(), 0..3))
+        .prop_map(|(events, conditions)| format!("{{ {events}, when: [{}] }}", conditions.join(", ")))
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
     #[test]
-    fn any_text_is_a_number_or_not(text in "\\PC{0,20}|[-+0-9.e]{0,12}") {
-        if let Some(Number::Fraction(float)) = Number::parse(&text) {
-            prop_assert!(float.is_finite());
+    fn the_index_finds_what_asking_everybody_finds(
+        triggers in prop::collection::vec(trigger(), 1..120),
+        events in prop::collection::vec(("[ab]{1,2}", "[aBbsSſKk\u{212a}]{0,5}|[0-3]", "[aBsſk]{0,2}|[0-3]"), 1..12),
+    ) {
+        let (container, hit) = (container(&triggers), hit());
+        for (name, x, y) in events {
+            let number: Option<i64> = x.parse().ok();
+            let event = event(&name, json!({"x": number.map_or(json!(x), |x| json!(x)), "y": y}));
+            let moment = Moment::new(&container, &hit, &event);
+            let choice = choose(&container, &moment, 5);
+            prop_assert_eq!(&choice.fire, &asked_one_by_one(&container, &moment), "{:?}", event);
+            let looked_at = container.tags.iter().filter(|tag| {
+                tag.triggers.iter().any(|index| container.triggers[index.0].events.covers(&name))
+            });
+            let others = looked_at.count() - choice.fire.len();
+            prop_assert_eq!(choice.rest.len(), others.min(5));
+            prop_assert_eq!(choice.untold, others.saturating_sub(5));
         }
     }
+}
 
-    #[test]
-    fn every_whole_number_is_exact(number: i64) {
-        prop_assert_eq!(Number::parse(&number.to_string()), Some(Number::Whole(number.into())));
-    }
+#[test]
+fn an_event_meets_only_the_triggers_that_look_at_it() {
+    let triggers = [
+        "{ event: purchase }",
+        "{ event: '*' }",
+        "{ event: [sign_up, purchase, purchase] }",
+        "{ event_matches: '^view_' }",
+        "{ event_matches: '.*', when: [{ event_data: x, equals: 1 }] }",
+    ];
+    let container = container(&triggers.map(str::to_owned));
+    let hit = hit();
+    let told = |name: &str| {
+        let event = event(name, json!({}));
+        let moment = Moment::new(&container, &hit, &event);
+        let choice = choose(&container, &moment, 100);
+        let fired = choice.fire.iter().map(|index| container.tags[index.0].name.to_string());
+        let rest = choice.rest.iter().map(|tag| format!("not {}", tag.tag));
+        (fired.chain(rest).collect::<Vec<_>>().join(" "), choice.untold)
+    };
+    assert_eq!(told("purchase"), ("T0 T1 T2 not T4".to_owned(), 0));
+    assert_eq!(told("sign_up"), ("T1 T2 not T4".to_owned(), 0));
+    assert_eq!(told("view_item"), ("T1 T3 not T4".to_owned(), 0));
+    assert_eq!(told("scroll"), ("T1 not T4".to_owned(), 0));
 }

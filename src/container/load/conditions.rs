@@ -1,17 +1,19 @@
 //! From condition rules to conditions: one subject, one operator, or a group.
 
+use regex::Regex;
+
 use super::{
     Names, Reading,
     values::{self, PatternOptions},
 };
 use crate::{
     container::{
-        diagnostic::{Diagnostic, Diagnostics},
+        diagnostic::{Diagnostic, Diagnostics, quoted},
         model::ConditionRule,
         yaml::{Placed, Scalar},
     },
-    trigger::{Case, Condition, Needle, Number, Operand, Operator, Sense, Subject, Test},
-    variable::VariableIndex,
+    trigger::condition::{Bound, Case, Condition, Number, Operand, Operator, Order, Sense, Subject, Test, Wanted},
+    variable::{ValueTemplate, VariableIndex},
 };
 
 const OPERATORS: &str = "equals, in, contains, starts_with, ends_with, matches, less_than, less_or_equal, greater_than, \
@@ -39,7 +41,7 @@ fn condition(
     };
     let subject = subject(rule, owner, variables, diagnostics);
     let errors_before = diagnostics.errors_told();
-    let mut operators = operators(rule, owner, diagnostics);
+    let mut operators = operators(rule, owner, variables, diagnostics);
     if diagnostics.errors_told() > errors_before {
         return None;
     }
@@ -93,7 +95,7 @@ fn condition(
     let name = rule.variable.as_ref().or(rule.event_data.as_ref()).map_or("", |name| &name.value);
     let negation = if sense == Sense::IsNot { "not " } else { "" };
     let text = format!("{name} {negation}{words}").into();
-    Some(Condition::Test(Test { subject: subject?, operator, sense, text }))
+    Some(Condition::Test(Test { subject: subject?, operator, case: case_of(rule), sense, text }))
 }
 
 fn subject(rule: &ConditionRule, owner: &str, variables: &Names, diagnostics: &mut Diagnostics) -> Option<Subject> {
@@ -102,48 +104,58 @@ fn subject(rule: &ConditionRule, owner: &str, variables: &Names, diagnostics: &m
             let index = variables.find(name, &name.place, owner, diagnostics)?;
             Some(Subject::Variable(VariableIndex(index)))
         }
-        (None, Some(path)) => Some(Subject::EventData(path.value.clone())),
+        (None, Some(path)) => Some(Subject::event_data(path)),
         (None, None) => None,
     }
 }
 
+/// Reads what a condition compares with.
+struct Reader<'a> {
+    owner: &'a str,
+    case: Case,
+    variables: &'a Names,
+}
+
 /// Every operator that the condition names, with its words for traces.
-fn operators(rule: &ConditionRule, owner: &str, diagnostics: &mut Diagnostics) -> Vec<(Operator, String)> {
-    let case = if rule.ignore_case { Case::Ignored } else { Case::Sensitive };
+fn operators(
+    rule: &ConditionRule,
+    owner: &str,
+    variables: &Names,
+    diagnostics: &mut Diagnostics,
+) -> Vec<(Operator, String)> {
+    let reader = Reader { owner, case: case_of(rule), variables };
     let mut found = Vec::new();
-    if let Some(value) = &rule.equals {
-        found.push((Operator::Equals(operand(value, case)), format!("equals {value}")));
+    let texts: [(_, _, fn(Operand) -> Operator); 4] = [
+        ("equals", &rule.equals, Operator::Equals),
+        ("contains", &rule.contains, Operator::Contains),
+        ("starts_with", &rule.starts_with, Operator::StartsWith),
+        ("ends_with", &rule.ends_with, Operator::EndsWith),
+    ];
+    for (name, value, operator) in texts {
+        let Some(value) = value else { continue };
+        found.push((operator(reader.operand(value, diagnostics)), format!("{name} {value}")));
     }
     if let Some(values) = &rule.one_of {
         let words = values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        found.push((Operator::In(values.iter().map(|value| operand(value, case)).collect()), format!("in [{words}]")));
+        let operands = values.iter().map(|value| reader.operand(value, diagnostics)).collect();
+        found.push((Operator::In(operands), format!("in [{words}]")));
     }
-    if let Some(value) = &rule.contains {
-        found.push((Operator::Contains(needle(value, case)), format!("contains {value}")));
+    if let Some(text) = &rule.matches
+        && let Some(pattern) = reader.pattern(text, diagnostics)
+    {
+        found.push((Operator::Matches(pattern), format!("matches {}", text.value)));
     }
-    if let Some(value) = &rule.starts_with {
-        found.push((Operator::StartsWith(needle(value, case)), format!("starts_with {value}")));
-    }
-    if let Some(value) = &rule.ends_with {
-        found.push((Operator::EndsWith(needle(value, case)), format!("ends_with {value}")));
-    }
-    if let Some(text) = &rule.matches {
-        let options = PatternOptions { ignore_case: rule.ignore_case, full_match: false };
-        if let Some(pattern) = values::pattern(text, &text.place, options, owner, diagnostics) {
-            found.push((Operator::Matches(pattern), format!("matches {}", text.value)));
+    let numbers = [
+        ("less_than", &rule.less_than, Order::Less),
+        ("less_or_equal", &rule.less_or_equal, Order::LessOrEqual),
+        ("greater_than", &rule.greater_than, Order::Greater),
+        ("greater_or_equal", &rule.greater_or_equal, Order::GreaterOrEqual),
+    ];
+    for (name, value, order) in numbers {
+        let Some(value) = value else { continue };
+        if let Some(bound) = reader.bound(name, value, diagnostics) {
+            found.push((Operator::Compares(order, bound), format!("{name} {value}")));
         }
-    }
-    if let Some(bound) = rule.less_than {
-        found.push((Operator::LessThan(bound), format!("less_than {bound}")));
-    }
-    if let Some(bound) = rule.less_or_equal {
-        found.push((Operator::LessOrEqual(bound), format!("less_or_equal {bound}")));
-    }
-    if let Some(bound) = rule.greater_than {
-        found.push((Operator::GreaterThan(bound), format!("greater_than {bound}")));
-    }
-    if let Some(bound) = rule.greater_or_equal {
-        found.push((Operator::GreaterOrEqual(bound), format!("greater_or_equal {bound}")));
     }
     if rule.defined.is_some() {
         found.push((Operator::Defined, "defined".to_owned()));
@@ -151,15 +163,63 @@ fn operators(rule: &ConditionRule, owner: &str, diagnostics: &mut Diagnostics) -
     found
 }
 
-pub(super) fn operand(value: &Scalar, case: Case) -> Operand {
+pub(super) fn wanted(value: &Scalar, case: Case) -> Wanted {
     let number = match value {
         Scalar::Number(text) => Number::parse(text),
         Scalar::Bool(_) | Scalar::Text(_) => None,
     };
-    Operand { text: needle(value, case), number }
+    Wanted { text: case.fold(value.to_string().into()).into(), number }
 }
 
-fn needle(value: &Scalar, case: Case) -> Needle {
-    let text = value.to_string();
-    Needle { text: if case == Case::Ignored { text.to_lowercase() } else { text }.into(), case }
+fn case_of(rule: &ConditionRule) -> Case {
+    if rule.ignore_case { Case::Ignored } else { Case::Sensitive }
+}
+
+impl Reader<'_> {
+    fn operand(&self, value: &Placed<Scalar>, diagnostics: &mut Diagnostics) -> Operand {
+        if let Some(template) = self.template(value, diagnostics) {
+            return Operand::Template(template);
+        }
+        Operand::Fixed(wanted(&value.value, self.case))
+    }
+
+    fn bound(&self, name: &str, value: &Placed<Scalar>, diagnostics: &mut Diagnostics) -> Option<Bound> {
+        if let Some(template) = self.template(value, diagnostics) {
+            return Some(Bound::Template(template));
+        }
+        let number = |text: &str| text.parse().ok().filter(|number: &f64| number.is_finite());
+        let (found, help) = match &value.value {
+            Scalar::Number(text) => match number(text) {
+                Some(number) => return Some(Bound::Fixed(number)),
+                None => (format!("the number {text}"), None),
+            },
+            Scalar::Bool(bool) => (bool.to_string(), None),
+            Scalar::Text(text) => {
+                let help = number(text).map(|_| format!("without quotes it is a number: {text}"));
+                let help = help.unwrap_or_else(|| "write a number, or \"{{Variable}}\"".to_owned());
+                (format!("the text {}", quoted(text)), Some(help))
+            }
+        };
+        let message = format!("expected a number for {name:?}, found {found}");
+        let problem = Diagnostic::error("wrong-type", message).at(value.place.clone()).of(self.owner);
+        diagnostics.push(problem.help(help));
+        None
+    }
+
+    /// What is looked up for each event, if there is anything of the kind in a value.
+    fn template(&self, value: &Placed<Scalar>, diagnostics: &mut Diagnostics) -> Option<ValueTemplate> {
+        let Scalar::Text(text) = &value.value else { return None };
+        text.contains("{{").then(|| values::text_template(text, &value.place, self.variables, self.owner, diagnostics))
+    }
+
+    fn pattern(&self, text: &Placed<Box<str>>, diagnostics: &mut Diagnostics) -> Option<Regex> {
+        if text.split_once("{{").is_some_and(|(_, after)| after.contains("}}")) {
+            let problem = Diagnostic::error("bad-pattern", "a pattern holds no variables").at(text.place.clone());
+            let help = "compare by equals, in, contains, starts_with or ends_with, which look variables up".to_owned();
+            diagnostics.push(problem.of(self.owner).found(quoted(text)).help(help));
+            return None;
+        }
+        let options = PatternOptions { ignore_case: self.case == Case::Ignored, full_match: false };
+        values::pattern(text, &text.place, options, self.owner, diagnostics)
+    }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use http::HeaderName;
 
-use super::{Names, conditions::operand, consent_type, templates::Templates};
+use super::{Names, conditions::wanted, consent_type, templates::Templates};
 use crate::{
     consent::{
         ConsentSettings, ConsentSource, ConsentStatus, ConsentTypes, RegionalDefault, Statement,
@@ -17,7 +17,7 @@ use crate::{
         model::{ConsentRule, StatusRule, TypesRule, UnsetRule, VariableSourceRule},
         yaml::Placed,
     },
-    trigger::Case,
+    trigger::condition::Case,
     variable::VariableIndex,
 };
 
@@ -227,13 +227,13 @@ fn variable_source(
     if let Some(both) = granted.iter().find(|value| denied.contains(value)) {
         problem(format!("the value {both} of {name} both grants and denies"), &rule.from.place, "keep one of them");
     }
-    let operands = |values: &[_]| values.iter().map(|value| operand(value, Case::Sensitive)).collect();
+    let compiled = |values: &[_]| values.iter().map(|value| wanted(value, Case::Sensitive)).collect();
     Some(VariableSource {
         name: Arc::from(&*rule.from.value),
         variable: VariableIndex(index?),
         types,
-        granted_when: operands(granted),
-        denied_when: operands(denied),
+        granted_when: compiled(granted),
+        denied_when: compiled(denied),
     })
 }
 

@@ -55,7 +55,8 @@ pub fn template(node: &Node, variables: &Names, at: At<'_>, diagnostics: &mut Di
     }
 }
 
-fn text_template(
+/// A text in which `{{Variable}}` is searched for.
+pub fn text_template(
     text: &str,
     place: &Place,
     variables: &Names,
