@@ -9,12 +9,20 @@
     reason = "a benchmark prints, and ends where its input is wrong"
 )]
 
-use std::{collections::BTreeMap, fmt::Write, hint::black_box, net::IpAddr, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    hint::black_box,
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 use tidegate::{
-    consent::Signals,
+    client::Client,
+    consent::{ConsentState, Signals},
     container::{
         Container,
         diagnostic::Severity,
@@ -23,6 +31,7 @@ use tidegate::{
     },
     event::{Event, EventId, IdOrigin},
     hit::{Hit, HitId, Through},
+    script::{Given, HitTime},
     time::Timestamp,
     trace::TOLD_AT_WORK,
     trigger::choice::choose,
@@ -109,6 +118,19 @@ fn events() -> Vec<Event> {
     (0..EVENTS as u64).map(event).collect()
 }
 
+fn givens() -> Vec<Given> {
+    let hit = Arc::new(hit());
+    let given = |event| Given {
+        event: Arc::new(event),
+        hit: Arc::clone(&hit),
+        client: Client::DataLayer,
+        consent: ConsentState::default(),
+        hit_time: HitTime::new(Duration::from_secs(1)),
+        clock: || Duration::ZERO,
+    };
+    events().into_iter().map(given).collect()
+}
+
 fn hit() -> Hit {
     Hit {
         id: HitId(Uuid::nil()),
@@ -125,22 +147,22 @@ fn hit() -> Hit {
 }
 
 /// Nanoseconds an event; the best of several repeats, whatever else runs on the machine can only make it slower.
-fn time(events: &[Event], container: &Container, hit: &Hit, run: impl Fn(&Moment<'_>) -> usize) -> f64 {
+fn time(givens: &[Given], container: &Container, run: impl Fn(&Moment<'_>) -> usize) -> f64 {
     let repeat = |_| {
         let start = Instant::now();
-        let fired: usize = events.iter().map(|event| run(&Moment::new(container, hit, event))).sum();
-        assert_eq!(black_box(fired), MATCHING.len() * events.len());
-        start.elapsed().as_secs_f64() * 1e9 / events.len() as f64
+        let fired: usize = givens.iter().map(|given| run(&Moment::new(container, given))).sum();
+        assert_eq!(black_box(fired), MATCHING.len() * givens.len());
+        start.elapsed().as_secs_f64() * 1e9 / givens.len() as f64
     };
     (0..REPEATS).map(repeat).fold(f64::INFINITY, f64::min)
 }
 
 fn main() {
-    let (events, hit) = (events(), hit());
+    let givens = givens();
     let ask = |name: &str, container: &Container| {
-        let chosen = time(&events, container, &hit, |moment| choose(container, moment, TOLD_AT_WORK).fire.len());
-        let untold = time(&events, container, &hit, |moment| choose(container, moment, 0).fire.len());
-        let all = time(&events, container, &hit, |moment| {
+        let chosen = time(&givens, container, |moment| choose(container, moment, TOLD_AT_WORK).fire.len());
+        let untold = time(&givens, container, |moment| choose(container, moment, 0).fire.len());
+        let all = time(&givens, container, |moment| {
             container.triggers.iter().filter(|trigger| trigger.matches(moment)).count()
         });
         println!("{name:<34} {chosen:>9.0} ns {untold:>9.0} ns {all:>9.0} ns");

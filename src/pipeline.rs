@@ -10,21 +10,23 @@ use crate::{
     client::{self, BadHit, Client, Keeping, Read},
     consent::{
         Chance, ConsentState, ConsentTypes, Evidence,
-        gate::{self, Firing, Gated, Missing, Prospect},
+        gate::{self, Firing, Gated, Prospect},
         gather,
         settings::Recipients,
     },
-    container::{Container, Tag},
-    cookie::SetCookie,
+    container::Container,
     deduplication::{CallKey, RecentCalls, Sieve},
     event::Event,
     hit::Hit,
-    openai::oppref,
-    script::{Given, HitTime, MonotonicClock, Outcome},
-    trace::{Cancelled, ClientVerdict, CookieVerdict, EventTrace, Forgotten, Note, TagTrace, TagVerdict, Trace},
+    script::{Given, HitTime, MonotonicClock},
+    trace::{ClientVerdict, EventTrace, Note, TagTrace, TagVerdict, Trace},
     trigger::choice::{Choice, choose},
     variable::Moment,
 };
+
+mod harvest;
+
+use harvest::Harvest;
 
 /// The time that all scripts of one hit may take together.
 const HIT_TIME: Duration = Duration::from_millis(50);
@@ -89,8 +91,7 @@ pub fn process(container: &Container, client: Client, hit: &Arc<Hit>, surroundin
     };
     let of_hit = gather::of_hit(hit, &container.consent);
     let hit_time = HitTime::new(HIT_TIME);
-    let mut decided = Decided { events: events.len(), ..Decided::default() };
-    let mut sieve = Sieve::new(surroundings.recent, hit.received);
+    let mut harvest = Harvest::new(events.len(), Sieve::new(surroundings.recent, hit.received));
     for Read { event, mut notes } in events {
         let mut given = Given {
             event: Arc::new(event),
@@ -108,10 +109,9 @@ pub fn process(container: &Container, client: Client, hit: &Arc<Hit>, surroundin
         client::adopt_client_id(Arc::make_mut(&mut given.event), hit, &given.consent);
         let keeping = client.keeping();
         let told = surroundings.told;
-        trace.events.push(decide_event(container, keeping, &given, evidence, notes, told, &mut decided, &mut sieve));
+        trace.events.push(decide_event(container, keeping, &given, evidence, notes, told, &mut harvest));
     }
-    decided.keys = sieve.into_keys();
-    Processed { result: Ok(decided), trace }
+    Processed { result: Ok(harvest.into_decided()), trace }
 }
 
 fn decide_event(
@@ -121,8 +121,7 @@ fn decide_event(
     evidence: Evidence,
     mut notes: Vec<Note>,
     told: usize,
-    decided: &mut Decided,
-    sieve: &mut Sieve<'_>,
+    harvest: &mut Harvest<'_>,
 ) -> EventTrace {
     let event: &Event = &given.event;
     let moment = Moment::new(container, given);
@@ -146,19 +145,19 @@ fn decide_event(
                 (TagVerdict::held(&missing), Vec::new())
             }
             Gated::Blocked(missing) => {
-                let forgotten = forget_refused(tag, &missing, given, decided);
+                let forgotten = harvest.forget_refused(tag, &missing, given);
                 (TagVerdict::blocked(&missing, forgotten), Vec::new())
             }
             Gated::Settled(why) => (TagVerdict::Settled { why }, Vec::new()),
             Gated::Permitted(permitted) => {
                 let run = container.scripts.run(&permitted, &moment, given);
-                (record(run.outcome, given, decided, sieve), run.notes)
+                (harvest.record(run.outcome, given), run.notes)
             }
         };
         tags.push(TagTrace { tag: Arc::clone(&tag.name), verdict, notes });
     }
     if !held.is_empty() {
-        decided.held.push(Held { event_id: Arc::clone(&event.id.text), needs: held });
+        harvest.hold(Held { event_id: Arc::clone(&event.id.text), needs: held });
     }
     // Consent may have read the same variables.
     let new = moment.into_notes().into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>();
@@ -181,53 +180,4 @@ fn of_recipients<'g>(given: &'g Given, evidence: &Evidence, recipients: &Recipie
         return Cow::Borrowed(given);
     }
     Cow::Owned(Given { consent: evidence.state(recipients), ..given.clone() })
-}
-
-/// Takes what a script asked for: calls that are not copies, and cookies that may be written. Each other one gets its
-/// reason.
-fn record(outcome: Outcome, given: &Given, decided: &mut Decided, sieve: &mut Sieve<'_>) -> TagVerdict {
-    match outcome {
-        Outcome::Skipped { reason } => TagVerdict::Skipped { reason },
-        Outcome::Failed(error) => TagVerdict::Failed { error },
-        Outcome::Asked(asked) => {
-            let calls = asked.calls.len();
-            let suppressed = sieve.sift(asked.calls, given.event.id.origin, &mut decided.calls);
-            let cookies = asked.cookies.iter().map(|cookie| set_cookie(cookie, given, decided)).collect();
-            TagVerdict::Ran { calls, suppressed, cookies }
-        }
-    }
-}
-
-fn set_cookie(cookie: &SetCookie, given: &Given, decided: &mut Decided) -> CookieVerdict {
-    let page = given.event.text("page_location").and_then(|address| url::Url::parse(address).ok());
-    let refused = match cookie.header(&given.hit.host, page.as_ref().and_then(url::Url::host_str)) {
-        Ok(header) => {
-            // One header a name (RFC 6265, section 4.1.1): what was asked for last, counts.
-            let names_it = |other: &String| other.split_once('=').is_some_and(|(name, _)| *name == *cookie.name);
-            decided.cookies.retain(|other| !names_it(other));
-            decided.cookies.push(header);
-            None
-        }
-        Err(refusal) => Some(refusal),
-    };
-    CookieVerdict { name: cookie.name.clone(), refused }
-}
-
-/// A refusal makes the browser forget the cookies that the tag would have set, if it still has them, and the
-/// outbox the calls that carry the click of such a cookie.
-fn forget_refused(tag: &Tag, missing: &Missing, given: &Given, decided: &mut Decided) -> Forgotten {
-    let mut forgotten = Forgotten::default();
-    if !missing.types.iter().any(|kind| missing.state.is_refused(kind)) {
-        return forgotten;
-    }
-    for name in &tag.expire_when_refused {
-        let Some(value) = given.hit.cookie(name) else { continue };
-        let cookie = set_cookie(&SetCookie::expiry(name), given, decided);
-        if **name == *oppref::COOKIE && cookie.refused.is_none() && !value.is_empty() {
-            decided.withdrawn.insert(value.into());
-            forgotten.cancelled = Cancelled::CallsOfTheClick;
-        }
-        forgotten.expired.push(cookie);
-    }
-    forgotten
 }

@@ -37,8 +37,21 @@ pub struct Needs {
 
 impl Needs {
     pub fn of(conditions: &[Condition]) -> Self {
-        let texts = conditions.iter().flat_map(of_condition).collect();
-        Self { texts, side: conditions.iter().find_map(side_of) }
+        // A variable is looked at only if asking would look at it too: it may be an expression, which costs and has words.
+        let first = conditions.first().and_then(first_subject);
+        let is_free = |subject: &Subject| matches!(subject, Subject::EventData { .. }) || Some(subject) == first;
+        let texts = conditions.iter().flat_map(of_condition);
+        let texts = texts.filter(|set| set.iter().all(|literal| is_free(&literal.subject))).collect();
+        let side = conditions.iter().find_map(side_of).filter(|side| is_free(&side.subject));
+        Self { texts, side }
+    }
+}
+
+/// What is looked at whatever there is.
+fn first_subject(condition: &Condition) -> Option<&Subject> {
+    match condition {
+        Condition::Test(test) => Some(&test.subject),
+        Condition::All(conditions) | Condition::Any(conditions) => conditions.first().and_then(first_subject),
     }
 }
 

@@ -82,7 +82,7 @@ impl Percent {
         let digest = Sha256::new().chain_update(salt).chain_update(":").chain_update(&*key).finalize();
         let number = digest.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
         // The product is less than ALL << 64.
-        Self((u128::from(number) * u128::from(Self::ALL.0) >> 64) as u32)
+        Self(((u128::from(number) * u128::from(Self::ALL.0)) >> 64) as u32)
     }
 }
 

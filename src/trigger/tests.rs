@@ -1,6 +1,6 @@
 //! What cases do not reach: that the index and its prefilters leave out nothing, and that a trace stays short.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 use http::{HeaderMap, Method};
 use proptest::prelude::*;
@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    consent::Signals,
+    client::Client,
+    consent::{ConsentState, Signals},
     container::{
         Container, TagIndex,
         diagnostic::Severity,
@@ -18,6 +19,7 @@ use crate::{
     },
     event::{Event, EventId, IdOrigin},
     hit::{Hit, HitId, Through},
+    script::{Given, HitTime},
     time::Timestamp,
     trigger::choice::choose,
 };
@@ -50,6 +52,17 @@ fn event(name: &str, data: Value) -> Event {
     let Value::Object(data) = data else { panic!("an event is an object") };
     let id = EventId { text: "1".into(), origin: IdOrigin::Site };
     Event { name: name.into(), id, time: Timestamp(0), data, signals: Signals::default() }
+}
+
+fn given(name: &str, data: Value) -> Given {
+    Given {
+        event: Arc::new(event(name, data)),
+        hit: Arc::new(hit()),
+        client: Client::DataLayer,
+        consent: ConsentState::default(),
+        hit_time: HitTime::new(Duration::from_secs(1)),
+        clock: || Duration::ZERO,
+    }
 }
 
 fn hit() -> Hit {
@@ -130,13 +143,13 @@ proptest! {
         triggers in prop::collection::vec(trigger(), 1..120),
         events in prop::collection::vec(("[ab]{1,2}", "[aBbsSſKk\u{212a}]{0,5}|[0-3]", "[aBsſk]{0,2}|[0-3]"), 1..12),
     ) {
-        let (container, hit) = (container(&triggers), hit());
+        let container = container(&triggers);
         for (name, x, y) in events {
             let number: Option<i64> = x.parse().ok();
-            let event = event(&name, json!({"x": number.map_or(json!(x), |x| json!(x)), "y": y}));
-            let moment = Moment::new(&container, &hit, &event);
+            let given = given(&name, json!({"x": number.map_or(json!(x), |x| json!(x)), "y": y}));
+            let moment = Moment::new(&container, &given);
             let choice = choose(&container, &moment, 5);
-            prop_assert_eq!(&choice.fire, &asked_one_by_one(&container, &moment), "{:?}", event);
+            prop_assert_eq!(&choice.fire, &asked_one_by_one(&container, &moment), "{:?}", given.event);
             let looked_at = container.tags.iter().filter(|tag| {
                 tag.triggers.iter().any(|index| container.triggers[index.0].events.covers(&name))
             });
@@ -157,10 +170,9 @@ fn an_event_meets_only_the_triggers_that_look_at_it() {
         "{ event_matches: '.*', when: [{ event_data: x, equals: 1 }] }",
     ];
     let container = container(&triggers.map(str::to_owned));
-    let hit = hit();
     let told = |name: &str| {
-        let event = event(name, json!({}));
-        let moment = Moment::new(&container, &hit, &event);
+        let given = given(name, json!({}));
+        let moment = Moment::new(&container, &given);
         let choice = choose(&container, &moment, 100);
         let fired = choice.fire.iter().map(|index| container.tags[index.0].name.to_string());
         let rest = choice.rest.iter().map(|tag| format!("not {}", tag.tag));

@@ -125,15 +125,17 @@ fn operators(
 ) -> Vec<(Operator, String)> {
     let reader = Reader { owner, case: case_of(rule), variables };
     let mut found = Vec::new();
-    let texts: [(_, _, fn(Operand) -> Operator); 4] = [
-        ("equals", &rule.equals, Operator::Equals),
-        ("contains", &rule.contains, Operator::Contains),
-        ("starts_with", &rule.starts_with, Operator::StartsWith),
-        ("ends_with", &rule.ends_with, Operator::EndsWith),
-    ];
-    for (name, value, operator) in texts {
-        let Some(value) = value else { continue };
-        found.push((operator(reader.operand(value, diagnostics)), format!("{name} {value}")));
+    if let Some(value) = &rule.equals {
+        found.push((Operator::Equals(reader.operand(value, diagnostics)), format!("equals {value}")));
+    }
+    if let Some(value) = &rule.contains {
+        found.push((Operator::Contains(reader.operand(value, diagnostics)), format!("contains {value}")));
+    }
+    if let Some(value) = &rule.starts_with {
+        found.push((Operator::StartsWith(reader.operand(value, diagnostics)), format!("starts_with {value}")));
+    }
+    if let Some(value) = &rule.ends_with {
+        found.push((Operator::EndsWith(reader.operand(value, diagnostics)), format!("ends_with {value}")));
     }
     if let Some(values) = &rule.one_of {
         let words = values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
