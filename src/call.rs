@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
+pub mod http;
+
 /// One outgoing request as a script asked for it. Scripts never send: they return calls.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
@@ -16,7 +18,8 @@ pub struct Call {
     pub account: Arc<Account>,
     /// The event it tells of, as the destination knows it.
     pub event: CallEvent,
-    /// The destination's own shape, as JSON text. For [`Account::OpenAi`] one element of `events`.
+    /// The destination's own shape, as JSON text. For [`Account::OpenAi`] one element of `events`, for [`Account::Http`]
+    /// an [`http::HttpRequest`].
     pub body: Box<str>,
 }
 
@@ -46,16 +49,25 @@ pub enum Account {
         validate_only: bool,
         schema: UserSchema,
     },
+    /// Any host that a template may call. Whoever shares a host but not its keys has an account of their own, so that
+    /// one wrong key pauses nobody else.
+    Http {
+        /// Scheme, host and port, such as `https://api.example.com`.
+        origin: Box<str>,
+        /// The secrets that its calls need, sorted by name.
+        secrets: Vec<SecretName>,
+    },
 }
 
 impl Account {
     /// Every destination that there is, by its name.
-    pub const DESTINATIONS: [&str; 1] = ["openai"];
+    pub const DESTINATIONS: [&str; 2] = ["openai", "http"];
 
     /// The destination's name, as used in metrics, manifests and on the command line.
     pub fn destination(&self) -> &'static str {
         match self {
             Self::OpenAi { .. } => "openai",
+            Self::Http { .. } => "http",
         }
     }
 
@@ -63,11 +75,12 @@ impl Account {
     pub fn is_validate_only(&self) -> bool {
         match self {
             Self::OpenAi { validate_only, .. } => *validate_only,
+            Self::Http { .. } => false,
         }
     }
 }
 
-/// `openai:PIXEL`, with the account's peculiarities in brackets; holds no secret.
+/// `openai:PIXEL` or `http:ORIGIN`, with the account's peculiarities in brackets; holds no secret.
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -80,6 +93,11 @@ impl fmt::Display for Account {
                     f.write_str(", scalar user schema")?;
                 }
                 f.write_str(")")
+            }
+            Self::Http { origin, secrets } => {
+                write!(f, "http:{origin}")?;
+                let names: Vec<_> = secrets.iter().map(|name| &*name.0).collect();
+                if names.is_empty() { Ok(()) } else { write!(f, " (key {})", names.join(", ")) }
             }
         }
     }

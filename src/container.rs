@@ -22,9 +22,12 @@ use crate::{
 
 pub mod diagnostic;
 pub mod folder;
+mod host;
 pub mod load;
 pub mod model;
 pub mod yaml;
+
+pub use host::{Host, Hosts};
 
 /// A compiled container.
 #[derive(Debug)]
@@ -56,6 +59,8 @@ pub struct Tag {
     pub name: Arc<str>,
     pub template: Arc<Template>,
     pub parameters: Parameters,
+    /// Hosts that its calls may go to.
+    pub hosts: Vec<Host>,
     /// Cookies that it may set.
     pub cookies: Vec<Box<str>>,
     /// Cookies that are expired where the visitor refused what it needs.
@@ -93,6 +98,8 @@ pub enum Parameter {
     Value(ValueTemplate),
     /// A text for people, in which values of variables about a person are withheld.
     Line(ValueTemplate),
+    /// An address, in which the values of variables are percent-encoded.
+    Address(ValueTemplate),
     List(Vec<Parameter>),
     Map(Vec<(Box<str>, Parameter)>),
     /// An opaque reference: the script can hand it on, not read it.

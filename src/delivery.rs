@@ -27,6 +27,7 @@ use crate::{
 use account::AccountTask;
 use answer::Answer;
 use clock::{Clock, SystemClock};
+use http::Http;
 use openai::OpenAi;
 use queue::Limits;
 use status::Status;
@@ -35,8 +36,11 @@ mod account;
 pub mod answer;
 pub mod client;
 pub mod clock;
+pub mod guard;
+pub mod http;
 pub mod openai;
 pub mod queue;
+mod response;
 pub mod secrets;
 pub mod status;
 #[cfg(test)]
@@ -53,12 +57,14 @@ pub struct Delivery {
 /// Every destination that calls can go to.
 pub struct Destinations {
     pub openai: OpenAi,
+    pub http: Http,
 }
 
 impl Destinations {
     fn limits(&self, account: &Account) -> Limits {
         match account {
             Account::OpenAi { .. } => openai::LIMITS,
+            Account::Http { .. } => http::LIMITS,
         }
     }
 
@@ -68,6 +74,10 @@ impl Destinations {
             Account::OpenAi { pixel_id, key, validate_only, schema: _ } => {
                 self.openai.send(pixel_id, key, *validate_only, calls, now).await
             }
+            Account::Http { origin, secrets: _ } => match calls {
+                [call] => self.http.send(origin, call, now).await,
+                _ => Answer::Refused { status: None, words: "http takes one call at a time".to_owned() },
+            },
         }
     }
 }

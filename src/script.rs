@@ -10,10 +10,10 @@ use rhai::{AST, Dynamic, Engine, EvalAltResult, Position};
 use serde::Serialize;
 
 use crate::{
-    call::Call,
+    call::{Account, Call},
     client::Client,
     consent::{ConsentState, gate::Permitted},
-    container::{Tag, yaml::Passage},
+    container::{Hosts, Tag, yaml::Passage},
     cookie::SetCookie,
     event::Event,
     hit::Hit,
@@ -24,6 +24,7 @@ use crate::{
 mod api;
 mod cage;
 mod expression;
+mod http;
 mod openai;
 mod parameters;
 pub mod reference;
@@ -246,6 +247,14 @@ fn permitted(tag: &Tag, outcome: Outcome, script: &str) -> Result<Outcome, Strin
     let mut destinations = asked.calls.iter().map(|call| call.account.destination());
     if let Some(wanted) = destinations.find(|wanted| !template.destinations.iter().any(|own| **own == **wanted)) {
         return Err(format!("tags/{name}.yaml does not permit calls to the destination {wanted:?}"));
+    }
+    let mut origins = asked.calls.iter().filter_map(|call| match &*call.account {
+        Account::Http { origin, .. } => Some(&**origin),
+        Account::OpenAi { .. } => None,
+    });
+    if origins.any(|origin| !tag.hosts.iter().any(|own| own.covers(origin))) {
+        // A host that is not in the rules may be made of a visitor's data.
+        return Err(format!("tags/{name}.yaml does not permit calls to this host; it permits {}", Hosts(&tag.hosts)));
     }
     if let Some(SetCookie { name: wanted, .. }) = asked.cookies.iter().find(|own| !tag.cookies.contains(&own.name)) {
         // A name that is not in the script may be made of a visitor's data.

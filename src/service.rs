@@ -18,6 +18,8 @@ use crate::{
     delivery::{
         Delivery, Destinations, Surroundings,
         client::{ClientOptions, client},
+        guard::Guard,
+        http::Http,
         openai::OpenAi,
         secrets::{Binding, Environment, Secrets},
     },
@@ -67,7 +69,7 @@ impl Service {
         let sites = listen(settings.listen, "--listen").await?;
         let admin = listen(settings.admin, "--admin").await?;
         let socket = control::bind(&folder)?;
-        let destinations = Destinations { openai: openai(settings, environment)? };
+        let destinations = destinations(settings, environment)?;
         let options = Options { reserve_bytes: settings.disk_reserve, ..Options::default() };
         let outbox: Arc<dyn Outbox> =
             Arc::new(Embedded::open(folder.path(), options).context("cannot open the outbox")?);
@@ -130,15 +132,27 @@ async fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> 
     listener.with_context(|| format!("cannot listen on {address}; choose another address with {flag}"))
 }
 
-fn openai(settings: &Settings, environment: Environment) -> anyhow::Result<OpenAi> {
+fn destinations(settings: &Settings, environment: Environment) -> anyhow::Result<Destinations> {
     let binding = |text: &String| {
         let (secret, destination) =
             text.split_once('=').with_context(|| format!("--bind-secret takes NAME=DESTINATION, not {text:?}"))?;
-        anyhow::Ok(Binding { secret: SecretName(secret.into()), destination: destination.into() })
+        anyhow::Ok(Binding { secret: SecretName(secret.into()), destination: bound_to(destination).into() })
     };
     let bindings = settings.bind_secret.iter().map(binding).collect::<anyhow::Result<_>>()?;
-    let secrets = Secrets::new(environment, settings.secrets.clone(), bindings);
-    OpenAi::new(&settings.openai_url, client(&ClientOptions::default())?, Arc::new(secrets))
+    let secrets = Arc::new(Secrets::new(environment, settings.secrets.clone(), bindings));
+    let guard = Guard::new(settings.allow_private_hosts.iter().cloned());
+    Ok(Destinations {
+        openai: OpenAi::new(&settings.openai_url, client(&ClientOptions::default())?, Arc::clone(&secrets))?,
+        http: Http::new(guard, secrets)?,
+    })
+}
+
+/// A host's address as accounts have it: `https://API.example.com/` is `https://api.example.com`.
+fn bound_to(destination: &str) -> String {
+    match url::Url::parse(destination) {
+        Ok(url) if url.has_host() => url.origin().ascii_serialization(),
+        _ => destination.to_owned(),
+    }
 }
 
 fn serve(listener: TcpListener, routes: Router, connections: usize, stop: &watch::Receiver<bool>) -> JoinHandle<()> {

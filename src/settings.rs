@@ -8,7 +8,7 @@ use clap::Args;
 use ipnet::IpNet;
 use serde::Deserialize;
 
-use crate::{container::load::is_always_readable, logging::LogFormat};
+use crate::{container::load::is_always_readable, delivery::guard::Exempt, logging::LogFormat};
 
 /// What an operator said, by flag, environment or file; silent where `None`.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -30,9 +30,12 @@ pub struct Stated {
     /// Folder with one file for each secret, named like the secret
     #[arg(long, env = "TIDEGATE_SECRETS", value_name = "FOLDER")]
     pub secrets: Option<PathBuf>,
-    /// Allow a destination to use a secret, as NAME=DESTINATION; OPENAI_* may go to openai without this
+    /// Allow a destination to use a secret, as NAME=openai or NAME=https://host; OPENAI_* may go to openai without this
     #[arg(long, env = "TIDEGATE_BIND_SECRET", value_name = "NAME=DESTINATION", value_delimiter = ',')]
     pub bind_secret: Option<Vec<String>>,
+    /// Hosts, or HOST:PORT, that calls may go to although they are not on the public internet
+    #[arg(long, env = "TIDEGATE_ALLOW_PRIVATE_HOSTS", value_name = "HOST", value_delimiter = ',')]
+    pub allow_private_hosts: Option<Vec<Exempt>>,
     /// Further environment variables that a container may read; OPENAI_PIXEL_ID and TIDEGATE_VAR_* always may be
     #[arg(long, env = "TIDEGATE_ALLOW_ENV", value_name = "NAME", value_delimiter = ',')]
     pub allow_env: Option<Vec<String>>,
@@ -68,6 +71,7 @@ pub struct Settings {
     pub openai_url: url::Url,
     pub secrets: Option<PathBuf>,
     pub bind_secret: Vec<String>,
+    pub allow_private_hosts: Vec<Exempt>,
     pub allow_env: Vec<String>,
     pub trusted_proxies: Vec<IpNet>,
     pub rate_limit: Option<std::num::NonZeroU32>,
@@ -103,6 +107,7 @@ impl Stated {
             openai_url,
             secrets: self.secrets.or(file.secrets),
             bind_secret: self.bind_secret.or(file.bind_secret).unwrap_or_default(),
+            allow_private_hosts: self.allow_private_hosts.or(file.allow_private_hosts).unwrap_or_default(),
             allow_env: self.allow_env.or(file.allow_env).unwrap_or_default(),
             trusted_proxies: self.trusted_proxies.or(file.trusted_proxies).unwrap_or_default(),
             rate_limit: self.rate_limit.or(file.rate_limit),

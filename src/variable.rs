@@ -102,7 +102,7 @@ pub enum ValueTemplate {
     Text(Vec<Piece>),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Piece {
     Text(Box<str>),
     Variable(VariableIndex),
@@ -166,6 +166,33 @@ impl<'a> Moment<'a> {
                 Cow::Owned(Value::String(text))
             }
         }
+    }
+
+    /// A template as an address: what variables give is percent-encoded, so that it can be no other part of one.
+    pub fn fill_address<'t>(&'t self, template: &'t ValueTemplate) -> Cow<'t, Value> {
+        let ValueTemplate::Text(pieces) = template else { return self.fill(template) };
+        // A variable at the beginning is the address's own, not a part of it.
+        let mut text = String::new();
+        for (position, piece) in pieces.iter().enumerate() {
+            match piece {
+                Piece::Text(fixed) => text.push_str(fixed),
+                Piece::Variable(index) => {
+                    let part = event::to_text(self.variable(*index)).unwrap_or_default();
+                    if position == 0 {
+                        text.push_str(&part);
+                    } else {
+                        text.extend(form_urlencoded::byte_serialize(part.as_bytes()).flat_map(|part| match part {
+                            "+" => "%20".chars(),
+                            part => part.chars(),
+                        }));
+                    }
+                }
+            }
+            if text.len() > MAX_TEXT {
+                return Cow::Owned(Value::Null);
+            }
+        }
+        Cow::Owned(Value::String(text))
     }
 
     /// A template as a line for people: nothing of what variables hold about a person, and long values cut short.

@@ -20,6 +20,7 @@ mod conditions;
 mod consent;
 mod cookies;
 mod fields;
+mod hosts;
 mod items;
 mod known;
 mod parameters;

@@ -234,6 +234,9 @@ pub struct ManifestRule {
 pub struct PermissionsRule {
     /// Destinations that calls may go to, such as `openai`.
     pub destinations: Vec<Placed<Box<str>>>,
+    /// Hosts that calls may go to by `http::request`: a list such as `[api.example.com, "*.example.org"]`, or
+    /// [`FromRule`] with a field of type `url`.
+    pub hosts: Option<Node>,
     /// Cookies that may be set: a list of names, or [`FromRule`].
     pub cookies: Option<Node>,
 }
@@ -315,6 +318,8 @@ pub enum FieldKind {
     Boolean,
     /// One of `options`.
     Choice,
+    /// An address whose scheme and host stand in the rules; variables come after them, percent-encoded.
+    Url,
     /// The name of a secret, as `{ secret: NAME }`.
     Secret,
     List,

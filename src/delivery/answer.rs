@@ -24,6 +24,12 @@ pub enum Answer {
         /// How long it asked us to stay away, uncapped.
         retry_after: Option<Duration>,
     },
+    /// This very call is refused: by a destination of which nothing else is known, or before it was sent.
+    Refused {
+        /// `None` if nothing was sent.
+        status: Option<u16>,
+        words: String,
+    },
     /// No answer came: connection, TLS, time-out.
     Unreachable { words: String },
     /// Nothing was sent, because the account's key could not be had.
@@ -55,6 +61,7 @@ impl Answer {
                 408 | 425 | 429 | 500.. => Verdict::Passing,
                 _ => Verdict::Barred,
             },
+            Self::Refused { .. } => Verdict::Refused,
             Self::Unreachable { .. } => Verdict::Passing,
             Self::NoKey { .. } => Verdict::Barred,
         }
@@ -64,6 +71,7 @@ impl Answer {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Http { status, .. } => Some(*status),
+            Self::Refused { status, .. } => *status,
             Self::Unreachable { .. } | Self::NoKey { .. } => None,
         }
     }
@@ -71,25 +79,28 @@ impl Answer {
     /// The destination's words, or ours where it said nothing.
     pub fn words(&self) -> &str {
         match self {
-            Self::Http { words, .. } | Self::Unreachable { words } | Self::NoKey { words } => words,
+            Self::Http { words, .. }
+            | Self::Refused { words, .. }
+            | Self::Unreachable { words }
+            | Self::NoKey { words } => words,
         }
     }
 
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Http { retry_after, .. } => *retry_after,
-            Self::Unreachable { .. } | Self::NoKey { .. } => None,
+            Self::Refused { .. } | Self::Unreachable { .. } | Self::NoKey { .. } => None,
         }
     }
 }
 
 /// The words in an answer's body: `{"error": "…"}`, `{"error": {"message": "…"}}`, `{"message": "…"}` (the shapes that
 /// public integrations read from `OpenAI` Ads), else the text itself. Bounded to [`MAX_WORDS`], without control
-/// characters, and with the key masked should the destination have echoed it.
-pub fn words(body: &[u8], key: &Secret) -> String {
+/// characters, and with the keys masked should the destination have echoed one.
+pub fn words(body: &[u8], keys: &[Secret]) -> String {
     let clean: String = message(body).chars().filter_map(printable).collect();
     // Before cutting, so that no half of a key is left at the end.
-    let masked = clean.replace(key.expose(), MASK);
+    let masked = keys.iter().fold(clean, |text, key| text.replace(key.expose(), MASK));
     masked.trim().chars().take(MAX_WORDS).collect()
 }
 
@@ -136,7 +147,7 @@ mod tests {
     use super::*;
 
     fn said(body: &str) -> String {
-        words(body.as_bytes(), &Secret::new("sk-secret").unwrap())
+        words(body.as_bytes(), &[Secret::new("sk-secret").unwrap()])
     }
 
     #[test]
@@ -153,7 +164,7 @@ mod tests {
     fn words_are_bounded_and_printable() {
         assert_eq!(said(&"é".repeat(2_000)).chars().count(), MAX_WORDS);
         assert_eq!(said("a\u{1b}[31m\0b\r\nc"), "a[31mb  c");
-        assert_eq!(words(b"\xff\xfe", &Secret::new("k").unwrap()), "\u{fffd}\u{fffd}");
+        assert_eq!(words(b"\xff\xfe", &[Secret::new("k").unwrap()]), "\u{fffd}\u{fffd}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The HTTP client that every destination shares: takes the operator's choices, gives a `reqwest` client.
 //!
-//! HTTP/1.1 only. At most four requests of an account are in flight, so there is nothing to multiplex, and a request
+//! HTTP/1.1 only. Few requests of an account are in flight, so there is little to multiplex, and a request
 //! that times out closes its own connection instead of leaving later ones on a dead one.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -8,6 +8,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use reqwest::redirect;
 use url::Url;
+
+use super::guard::PublicNames;
 
 /// An idle connection is closed before common servers (60 s and more) close it under a request.
 const IDLE: Duration = Duration::from_secs(30);
@@ -24,6 +26,16 @@ pub struct ClientOptions {
     pub proxy: Option<Url>,
     /// A Unix socket that every request goes through, whatever its address says.
     pub socket: Option<PathBuf>,
+    pub reach: Reach,
+}
+
+/// Which addresses a client connects to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    #[default]
+    Everywhere,
+    /// Names that resolve to public addresses alone; numbers are for the caller to judge.
+    Public,
 }
 
 impl Default for ClientOptions {
@@ -33,6 +45,7 @@ impl Default for ClientOptions {
             total_timeout: Duration::from_secs(30),
             proxy: None,
             socket: None,
+            reach: Reach::default(),
         }
     }
 }
@@ -68,6 +81,10 @@ pub fn client(options: &ClientOptions) -> anyhow::Result<reqwest::Client> {
     let builder = match &options.socket {
         Some(socket) => builder.unix_socket(socket.as_path()),
         None => builder,
+    };
+    let builder = match options.reach {
+        Reach::Public => builder.dns_resolver(PublicNames),
+        Reach::Everywhere => builder,
     };
     builder.build().context("the HTTP client cannot be built")
 }

@@ -1,7 +1,7 @@
 //! The `openai` destination: takes calls of one account, sends them to `OpenAI` Ads' Conversions API as one batch, gives
 //! its answer. Field names and limits: `developers.openai.com/ads/conversions-api`, as of September 2026.
 
-use std::{error::Error as _, fmt::Write as _, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail, ensure};
 use http::header;
@@ -9,11 +9,7 @@ use url::Url;
 
 use crate::{
     call::SecretName,
-    delivery::{
-        answer::{self, Answer},
-        queue::Limits,
-        secrets::{Secret, Secrets},
-    },
+    delivery::{answer::Answer, queue::Limits, response, secrets::Secrets},
     outbox::Leased,
     time::Timestamp,
 };
@@ -27,9 +23,6 @@ const MAX_BODY: usize = 4_000_000;
 /// The body around the events, and the comma that each of up to a thousand brings.
 const ENVELOPE: usize = 2_000;
 
-/// No more of an answer is read, in bytes.
-const MAX_ANSWER: usize = 64 * 1024;
-
 /// What the Conversions API takes: 1,000 events a request, at most 7 days old and 10 minutes ahead when it receives
 /// them. The margins leave room for a slow request and for clocks that differ.
 pub const LIMITS: Limits = Limits {
@@ -37,6 +30,7 @@ pub const LIMITS: Limits = Limits {
     max_bytes: MAX_BODY - ENVELOPE,
     max_age: Duration::from_secs(7 * 24 * 3600 - 10 * 60),
     max_ahead: Duration::from_secs(9 * 60),
+    in_flight: 4,
 };
 
 /// Sends batches to the Conversions API.
@@ -93,8 +87,8 @@ impl OpenAi {
             .bearer_auth(key.expose())
             .body(body(calls, validate_only));
         match request.send().await {
-            Ok(response) => read(response, &key, now).await,
-            Err(error) => Answer::Unreachable { words: unreachable(error, &key) },
+            Ok(answer) => response::read(answer, std::slice::from_ref(&key), now).await,
+            Err(error) => Answer::Unreachable { words: response::unreachable(error, std::slice::from_ref(&key)) },
         }
     }
 
@@ -122,40 +116,4 @@ fn body(calls: &[Leased], validate_only: bool) -> Vec<u8> {
     }
     body.push(b'}');
     body
-}
-
-async fn read(mut response: reqwest::Response, key: &Secret, now: Timestamp) -> Answer {
-    let status = response.status();
-    let retry_after = response
-        .headers()
-        .get(header::RETRY_AFTER)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| answer::retry_after(value, now));
-    let mut body = Vec::new();
-    // The status has decided; words that break off or never end change nothing.
-    while let Ok(Some(chunk)) = response.chunk().await {
-        let room = MAX_ANSWER - body.len();
-        body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
-        if body.len() == MAX_ANSWER {
-            break;
-        }
-    }
-    let words = if status.is_success() { String::new() } else { answer::words(&body, key) };
-    Answer::Http { status: status.as_u16(), words, retry_after }
-}
-
-/// The error with its causes, without the address: the account is named beside it.
-fn unreachable(error: reqwest::Error, key: &Secret) -> String {
-    if error.is_timeout() {
-        return if error.is_connect() { "connecting timed out" } else { "no answer in time" }.to_owned();
-    }
-    let error = error.without_url();
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Writing to a string cannot fail.
-        let _ = write!(words, ": {error}");
-        cause = error.source();
-    }
-    answer::words(words.as_bytes(), key)
 }

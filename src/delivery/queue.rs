@@ -35,9 +35,6 @@ mod refusals;
 #[cfg(test)]
 mod tests;
 
-/// Requests of one account under way at once.
-const MAX_IN_FLIGHT: usize = 4;
-
 /// While a request is in flight, how often the store is asked whether the batch in hand has become full.
 const PEEK_EVERY: Duration = Duration::from_millis(25);
 
@@ -57,6 +54,8 @@ pub struct Limits {
     pub max_age: Duration,
     /// How far ahead of now an event's time may lie, less a margin for clocks that differ.
     pub max_ahead: Duration,
+    /// Requests of one account under way at once.
+    pub in_flight: usize,
 }
 
 /// What to do next.
@@ -261,7 +260,7 @@ impl Queue {
     }
 
     fn next_open(&mut self, now: Timestamp) -> Action {
-        if self.flights.len() < MAX_IN_FLIGHT {
+        if self.flights.len() < self.limits.in_flight {
             let part = self.splits.iter_mut().find_map(|split| Some((split.id, split.next_part()?)));
             if let Some((split, part)) = part {
                 return self.launch(part, Some(split), now);
@@ -289,7 +288,7 @@ impl Queue {
     }
 
     fn wait_open(&self) -> Action {
-        let no_use = self.flights.len() >= MAX_IN_FLIGHT;
+        let no_use = self.flights.len() >= self.limits.in_flight;
         match self.supply {
             _ if no_use => Action::Wait { until: None, arrivals: Arrivals::Ignore },
             Supply::Dry => Action::Wait { until: self.held.first().copied(), arrivals: Arrivals::Heed },
@@ -308,7 +307,10 @@ impl Queue {
                 }
             };
         }
-        let leased = self.hand.take_batch(&self.limits);
+        let leased = match size {
+            TrialSize::One => self.hand.take_all(),
+            TrialSize::Batch => self.hand.take_batch(&self.limits),
+        };
         let mut calls = self.sift(leased, now);
         if size == TrialSize::One && !calls.is_empty() {
             let chosen = calls.swap_remove(self.choose(&calls));

@@ -68,7 +68,7 @@ impl Clock for TestClock {
 #[derive(Clone)]
 struct Seen {
     target: String,
-    headers: http::HeaderMap,
+    headers: ::http::HeaderMap,
     body: Value,
 }
 
@@ -158,9 +158,10 @@ impl Stage {
         let read = Arc::clone(&variables);
         let environment: Environment = Box::new(move |name| lock(&read).get(name).map(Into::into));
         let secrets = Arc::new(Secrets::new(environment, None, vec![]));
-        let openai = OpenAi::new(&site.base, client(&options).unwrap(), secrets).unwrap();
+        let openai = OpenAi::new(&site.base, client(&options).unwrap(), Arc::clone(&secrets)).unwrap();
+        let http = Http::new(guard::Guard::default(), secrets).unwrap();
         let surroundings = Surroundings { clock: clock.clone(), random: || 1.0, observer };
-        let delivery = Delivery::start(outbox.clone(), Destinations { openai }, surroundings);
+        let delivery = Delivery::start(outbox.clone(), Destinations { openai, http }, surroundings);
         Self { outbox, clock, site, variables, delivery }
     }
 
@@ -237,7 +238,9 @@ async fn an_address_that_cannot_be_meant_is_refused() {
 #[tokio::test]
 async fn validate_only_is_said_only_where_it_is_meant() {
     let stage = Stage::set().await;
-    let Account::OpenAi { pixel_id, key, schema, .. } = Arc::unwrap_or_clone(account("px"));
+    let Account::OpenAi { pixel_id, key, schema, .. } = Arc::unwrap_or_clone(account("px")) else {
+        unreachable!("an OpenAI account")
+    };
     stage.accept(&Arc::new(Account::OpenAi { pixel_id, key, schema, validate_only: true }), &["a"]).await;
     stage.until(|tally| tally.delivered == 1).await;
     assert_eq!(stage.site.seen.borrow()[0].body["validate_only"], json!(true));
@@ -327,7 +330,9 @@ async fn without_a_key_nothing_is_sent_and_a_mended_one_heals_by_itself() {
 async fn a_key_that_is_not_bound_is_never_sent() {
     let stage = Stage::set().await;
     lock(&stage.variables).insert("DATABASE_PASSWORD".to_owned(), "hush".to_owned());
-    let Account::OpenAi { pixel_id, schema, .. } = Arc::unwrap_or_clone(account("px"));
+    let Account::OpenAi { pixel_id, schema, .. } = Arc::unwrap_or_clone(account("px")) else {
+        unreachable!("an OpenAI account")
+    };
     let key = SecretName("DATABASE_PASSWORD".into());
     let account = Arc::new(Account::OpenAi { pixel_id, key, schema, validate_only: false });
     stage.accept(&account, &["a"]).await;

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Given,
     cage::{self, Fallible},
-    openai,
+    http, openai,
     parameters::Params,
     value::{to_dynamic, to_json},
 };
@@ -92,6 +92,7 @@ pub fn register(engine: &mut Engine) {
     register_request(engine);
     register_consent(engine);
     register_results(engine);
+    http::register(engine);
     openai::register(engine);
 }
 
@@ -153,6 +154,8 @@ fn register_request(engine: &mut Engine) {
         })
         .register_get("user_agent", |request: &mut RequestHandle| text(request.0.header("user-agent")))
         .register_get("host", |request: &mut RequestHandle| text(Some(&request.0.host)))
+        .register_get("method", |request: &mut RequestHandle| text(Some(request.0.method.as_str())))
+        .register_get("path", |request: &mut RequestHandle| text(Some(&request.0.path)))
         .register_fn("header", |request: &mut RequestHandle, name: &str| match name.to_ascii_lowercase().as_str() {
             // Cookies are read one by one, and credentials not at all.
             "cookie" | "authorization" | "proxy-authorization" => Dynamic::UNIT,

@@ -6,7 +6,7 @@
 //! which works out constants when the container loads; and some [natives]. What went wrong is [explained](mod@explain)
 //! without quoting a visitor's data.
 
-use rhai::{AST, Dynamic, Engine, EvalAltResult, OptimizationLevel, Position, Scope};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, NativeCallContext, OptimizationLevel, Position, Scope};
 
 use super::{api, expression, secret};
 use crate::trace::Level;
@@ -25,6 +25,16 @@ pub use memory::Counted;
 
 /// What a native gives: a value, or an error that its caller's place is added to.
 pub type Fallible<T> = Result<T, Box<EvalAltResult>>;
+
+/// Runs a native within the budget, and gives its error the place of its call, which the engine does not for a module's.
+pub fn native<T>(context: &NativeCallContext<'_>, work: impl FnOnce() -> Fallible<T>) -> Fallible<T> {
+    look().and_then(|()| work()).map_err(|mut error| {
+        if error.position().is_none() {
+            error.set_position(context.call_position());
+        }
+        error
+    })
+}
 
 /// What a thread that runs scripts needs of stack, in bytes. The engine copies, compares and drops a value as deep as it
 /// goes, and values go as deep as lists and maps have elements. Unoptimised code takes several times what a release does.

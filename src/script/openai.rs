@@ -37,43 +37,33 @@ pub fn register(engine: &mut Engine) {
         .register_fn("to_string", |url: &mut Arc<SourceUrl>| ImmutableString::from(url.as_str()));
     let mut module = Module::new();
     module.set_native_fn("event_type", |context: Context<'_>, event: EventHandle, params: ParamsHandle| {
-        native(&context, || event_type(&event, &params.0))
+        cage::native(&context, || event_type(&event, &params.0))
     });
     module.set_native_fn("standard_event", |context: Context<'_>, name: ImmutableString| {
-        native(&context, || EventType::standard(&name).map_err(fault))
+        cage::native(&context, || EventType::standard(&name).map_err(fault))
     });
     module.set_native_fn("data", |context: Context<'_>, kind: EventType, event: EventHandle, params: ParamsHandle| {
-        native(&context, || data(&kind, &event, &params.0))
+        cage::native(&context, || data(&kind, &event, &params.0))
     });
     module.set_native_fn(
         "user",
         |context: Context<'_>, event: EventHandle, request: RequestHandle, params: ParamsHandle| {
-            native(&context, || user(&event, &request, &params.0))
+            cage::native(&context, || user(&event, &request, &params.0))
         },
     );
     module.set_native_fn("source_url", |context: Context<'_>, event: EventHandle| {
-        native(&context, || Ok(source_url(&event)))
+        cage::native(&context, || Ok(source_url(&event)))
     });
     module.set_native_fn("oppref", |context: Context<'_>, event: EventHandle, request: RequestHandle| {
-        native(&context, || Ok(find_oppref(&event, &request)))
+        cage::native(&context, || Ok(find_oppref(&event, &request)))
     });
     module.set_native_fn("new_oppref", |context: Context<'_>, event: EventHandle| {
-        native(&context, || Ok(new_oppref(&event)))
+        cage::native(&context, || Ok(new_oppref(&event)))
     });
     module.set_native_fn("conversion", |context: Context<'_>, params: ParamsHandle, parts: Map| {
-        native(&context, || conversion(&params, parts))
+        cage::native(&context, || conversion(&params, parts))
     });
     engine.register_static_module("openai", module.into());
-}
-
-/// Runs a native within the budget, and gives its error the place of its call, which the engine does not for a module's.
-fn native<T>(context: &Context<'_>, work: impl FnOnce() -> Fallible<T>) -> Fallible<T> {
-    cage::look().and_then(|()| work()).map_err(|mut error| {
-        if error.position().is_none() {
-            error.set_position(context.call_position());
-        }
-        error
-    })
 }
 
 /// `openai::event_type(event, params)`: what the tag's field `event` makes of this event; `()` where `inherit` knows no

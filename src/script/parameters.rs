@@ -51,6 +51,9 @@ trait Filler {
 
     /// A line for people, with nothing in it that a trace would withhold.
     fn line(&self, template: &ValueTemplate) -> Option<String>;
+
+    /// An address, in which the values of variables are percent-encoded.
+    fn address(&self, template: &ValueTemplate) -> Option<Value>;
 }
 
 /// Knows no event.
@@ -67,6 +70,13 @@ impl Filler for Constants<'_> {
             ValueTemplate::Variable(_) | ValueTemplate::Text(_) => None,
         }
     }
+
+    fn address(&self, template: &ValueTemplate) -> Option<Value> {
+        match template {
+            ValueTemplate::Text(_) => None,
+            ValueTemplate::Fixed(_) | ValueTemplate::Variable(_) => self.value(template),
+        }
+    }
 }
 
 impl Filler for Moment<'_> {
@@ -76,6 +86,10 @@ impl Filler for Moment<'_> {
 
     fn line(&self, template: &ValueTemplate) -> Option<String> {
         Some(self.tell(template))
+    }
+
+    fn address(&self, template: &ValueTemplate) -> Option<Value> {
+        Some(self.fill_address(template).into_owned())
     }
 }
 
@@ -136,6 +150,7 @@ impl Param {
         Some(match parameter {
             Parameter::Value(template) => Self::Value(filler.value(template)?),
             Parameter::Line(template) => Self::Value(Value::String(filler.line(template)?)),
+            Parameter::Address(template) => Self::Value(filler.address(template)?),
             Parameter::Secret(name) => Self::Secret(name.clone()),
             Parameter::List(items) => {
                 Self::list(items.iter().map(|item| Self::fill(item, filler)).collect::<Option<_>>()?)

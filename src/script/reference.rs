@@ -66,7 +66,7 @@ days: 90
 /// The fields behind those parameters, as a manifest writes them.
 pub const MANIFEST: &str = r#"description: An example.
 scripting: 1
-permissions: { destinations: [openai], cookies: [newsletter] }
+permissions: { destinations: [openai], hosts: [api.example.com], cookies: [newsletter] }
 fields:
   pixel_id: { type: text, fixed: true, description: The pixel's id. }
   api_key: { type: secret, description: The secret that holds the key. }

@@ -30,7 +30,7 @@ use tidegate::{
         secrets::Environment,
     },
     outbox::{
-        AccountState, Outbox,
+        AccountState, CallState, ListQuery, Outbox,
         embedded::{Embedded, Options as StoreOptions},
     },
     service::Service,
@@ -166,9 +166,15 @@ impl Shop {
 
     /// Served in this process, with these settings.
     pub async fn open_with(place: Place, stated: Stated) -> Self {
+        Self::open_with_environment(place, stated, &[]).await
+    }
+
+    /// The same, with these secrets beside the key.
+    pub async fn open_with_environment(place: Place, stated: Stated, secrets: &[(&'static str, &'static str)]) -> Self {
         let mut shop = Self::closed(place, strict_standin()).await;
         let settings = shop.settings(stated);
-        let environment: Environment = Box::new(|name| (name == KEY_NAME).then(|| KEY.into()));
+        let secrets: BTreeMap<_, _> = secrets.iter().copied().chain([(KEY_NAME, KEY)]).collect();
+        let environment: Environment = Box::new(move |name| secrets.get(name).map(Into::into));
         let service = Service::start(&settings, shop.place.load(), environment).await.expect("the service starts");
         shop.running = Running::InProcess(Box::new(service));
         shop
@@ -298,6 +304,37 @@ impl Shop {
         if let Err(error) = self.standin.wait_for(events, PATIENCE).await {
             panic!("{error}; refused: {:?}", self.standin.refused());
         }
+    }
+
+    /// Waits for so many dead letters; gives the words of each.
+    pub async fn wait_for_dead(&self, count: usize) -> Vec<String> {
+        let query = ListQuery { state: CallState::Dead, account: None, after: None, limit: 100 };
+        let found = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let page = self.service().app.outbox.list(&query).await.expect("a list");
+                if page.calls.len() >= count {
+                    return page.calls.into_iter().filter_map(|call| call.death).map(|death| death.words).collect();
+                }
+                tokio::task::yield_now().await;
+            }
+        });
+        found.await.expect("dead letters in time")
+    }
+
+    /// Waits until an account is paused.
+    pub async fn wait_for_pause(&self) {
+        let paused = tokio::time::timeout(PATIENCE, async {
+            let is_paused = |line: &str| line.starts_with("tidegate_account_paused") && line.ends_with(" 1");
+            while !self.metrics().await.lines().any(is_paused) {
+                tokio::task::yield_now().await;
+            }
+        });
+        paused.await.expect("a paused account in time");
+    }
+
+    async fn metrics(&self) -> String {
+        let answer = self.http.get(format!("http://{}/metrics", self.admin())).send().await.expect("an answer");
+        answer.text().await.expect("text")
     }
 
     /// Runs a command of the program on this shop's container and data folder.

@@ -23,6 +23,7 @@ mod durability;
 mod forget;
 mod full_disk;
 mod harness;
+mod http_destination;
 mod layers;
 mod main_path;
 mod operations;

@@ -11,6 +11,7 @@ pub(super) fn fits(field: &FieldRule, node: &Node) -> bool {
     match (field.kind, &node.value) {
         (FieldKind::Any, _)
         | (FieldKind::Text | FieldKind::Line, Value::Text(_) | Value::Number(_))
+        | (FieldKind::Url, Value::Text(_))
         | (FieldKind::Number, Value::Number(_))
         | (FieldKind::Boolean, Value::Bool(_))
         | (FieldKind::List, Value::List(_))
@@ -31,6 +32,7 @@ pub(super) fn wanted(field: &FieldRule) -> String {
         FieldKind::Choice => {
             format!("one of {}", field.options.iter().map(|option| &**option).collect::<Vec<_>>().join(", "))
         }
+        FieldKind::Url => "an address".to_owned(),
         FieldKind::Secret => "the name of a secret".to_owned(),
         FieldKind::List => "a list".to_owned(),
         FieldKind::Map => "a mapping".to_owned(),

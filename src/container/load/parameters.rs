@@ -3,7 +3,7 @@
 use super::{
     Names,
     fields::{fits, wanted},
-    known,
+    hosts, known,
     values::{self, At},
 };
 use crate::{
@@ -123,10 +123,13 @@ impl Compiler<'_, '_> {
             // What a variable gives is known only at a hit; the script looks again.
             Parameter::Value(ValueTemplate::Variable(_)) => field.kind != FieldKind::Secret && field.items.is_empty(),
             Parameter::Value(ValueTemplate::Text(_)) => {
-                matches!(field.kind, FieldKind::Text | FieldKind::Line | FieldKind::Choice | FieldKind::Any)
+                matches!(
+                    field.kind,
+                    FieldKind::Text | FieldKind::Line | FieldKind::Choice | FieldKind::Url | FieldKind::Any
+                )
             }
             Parameter::Value(ValueTemplate::Fixed(_)) | Parameter::List(_) | Parameter::Map(_) => fits(field, node),
-            Parameter::Line(_) => false,
+            Parameter::Line(_) | Parameter::Address(_) => false,
         };
         if !is_taken {
             let (message, help) = misfit(name, node, &parameter, field);
@@ -140,6 +143,10 @@ impl Compiler<'_, '_> {
         self.report_values(name, node, &parameter, field);
         match parameter {
             Parameter::Value(line) if field.kind == FieldKind::Line => Some(Parameter::Line(line)),
+            Parameter::Value(address) if field.kind == FieldKind::Url => {
+                self.report_host(name, node, &address);
+                Some(Parameter::Address(address))
+            }
             parameter => Some(parameter),
         }
     }
@@ -203,6 +210,23 @@ impl Compiler<'_, '_> {
             let problem = Diagnostic::error("bad-value", message).found(format!("the text {}", quoted(&text)));
             self.report(problem, place.clone(), Some(field.description.clone()));
         }
+    }
+
+    /// Reports an address of which the rules do not say where it leads.
+    fn report_host(&mut self, name: &str, node: &Node, address: &ValueTemplate) {
+        let (message, help) = match hosts::origins(address, self.scope.variables) {
+            Ok(_) => return,
+            Err(hosts::Unknown::Unfixed) => (
+                format!("an event would choose the host in the field {}", quoted(name)),
+                "write scheme and host in the rules, and variables after them: https://api.example.com/{{Variable}}",
+            ),
+            Err(hosts::Unknown::NotAnAddress) => (
+                format!("the field {} takes an absolute address", quoted(name)),
+                "write one such as https://api.example.com/path, without a user name",
+            ),
+        };
+        let problem = Diagnostic::error("unfixed-host", message).found(node.describe());
+        self.report(problem, node.span.place(self.at.file), Some(help.to_owned()));
     }
 
     fn parameter(&mut self, node: &Node) -> Parameter {

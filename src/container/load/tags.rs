@@ -69,11 +69,13 @@ fn tag(item: &Item<TagRule>, known: &Known<'_>, diagnostics: &mut Diagnostics) -
         parameters::compile(&rule.parameters, &template.fields, &subject, known.variables, diagnostics)
     })?;
     let cookies = template?.cookies.of(&parameters, known.variables.variables);
+    let hosts = template?.hosts.as_ref().map(|hosts| hosts.of(&parameters, known.variables.variables));
     Some(Tag {
         name: Arc::clone(&item.name),
         recipients: consent::recipients(&template?.vendors, known.vendors),
         template: Arc::clone(&template?.template),
         parameters: Parameters::new(parameters),
+        hosts: hosts.unwrap_or_default(),
         cookies: cookies.may_set,
         expire_when_refused: cookies.expire_when_refused,
         triggers,

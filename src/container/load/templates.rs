@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{consent_type, cookies, fields};
+use super::{consent_type, cookies, fields, hosts};
 use crate::{
     call::Account,
     consent::ConsentTypes,
@@ -18,6 +18,9 @@ use crate::{
     script::{Workshop, reference as scripting},
 };
 
+/// The destination of calls to any host; a manifest permits it host by host.
+const HTTP: &str = "http";
+
 /// A template with what only the loader needs of its manifest.
 pub(super) struct Known {
     pub template: Arc<Template>,
@@ -27,6 +30,7 @@ pub(super) struct Known {
     /// Whose hands its data comes into.
     pub vendors: Vec<Box<str>>,
     pub cookies: cookies::CookieRules,
+    pub hosts: Option<hosts::HostRules>,
 }
 
 /// The templates by name; `None` for one that is broken, which has been told.
@@ -100,8 +104,12 @@ fn template(name: &str, sources: &Layers<'_>, workshop: &mut Workshop, diagnosti
     let consent = rule.consent.iter().filter_map(|kind| consent_type(kind, &owner, diagnostics)).collect();
     let destinations = || rule.permissions.destinations.iter().map(|destination| destination.value.clone());
     let vendors = rule.vendors.clone().unwrap_or_else(|| destinations().collect());
-    let template = Template { name: name.into(), script: script?, destinations: destinations().collect() };
-    Some(Known { template: Arc::new(template), fields: rule.fields, consent, vendors, cookies })
+    let hosts = hosts::rules(&rule, &context, diagnostics);
+    // Whoever names hosts may call them.
+    let to_hosts = rule.permissions.hosts.as_ref().map(|_| HTTP.into());
+    let destinations = destinations().chain(to_hosts).collect();
+    let template = Template { name: name.into(), script: script?, destinations };
+    Some(Known { template: Arc::new(template), fields: rule.fields, consent, vendors, cookies, hosts })
 }
 
 fn compile_script(
@@ -132,7 +140,11 @@ fn compile_script(
 
 fn check(rule: &ManifestRule, owner: &str, diagnostics: &mut Diagnostics) {
     for destination in &rule.permissions.destinations {
-        if !Account::DESTINATIONS.contains(&&*destination.value) {
+        if &*destination.value == HTTP {
+            let problem = Diagnostic::error("absent-hosts", format!("{owner} does not say which hosts it calls"));
+            let help = "write permissions: { hosts: [api.example.com] } in place of the destination".to_owned();
+            diagnostics.push(problem.at(destination.place.clone()).of(owner).help(help));
+        } else if !Account::DESTINATIONS.contains(&&*destination.value) {
             let message = format!("there is no destination {}", quoted(destination));
             let help = format!("the destinations are {}", Account::DESTINATIONS.join(", "));
             let problem = Diagnostic::error("unknown-destination", message).at(destination.place.clone());

@@ -31,6 +31,9 @@ const PROBE_EVERY: Duration = Duration::from_secs(60);
 /// How many of the oldest calls an outage's trial is chosen from. Few, because they are leased at every trial.
 const OUTAGE_WINDOW: usize = 16;
 
+/// How many at least a pause's is chosen from, where batches are small.
+const PAUSE_WINDOW: usize = 100;
+
 #[derive(Debug)]
 pub enum Gate {
     Open,
@@ -120,11 +123,12 @@ impl Shut {
     }
 
     /// How many calls to lease for a trial. A single call is chosen from several, so that no one call decides. A paused
-    /// account looks at a whole batch's worth: many calls may be at fault, and it looks once a minute.
+    /// account looks at a whole batch's worth, or at a hundred: many calls may be at fault, and it looks once a minute.
     pub fn window(&self, limits: &Limits) -> usize {
         match self.cause {
-            Cause::Outage { failures } if failures >= BREAKER => limits.max_calls.min(OUTAGE_WINDOW),
-            Cause::Outage { .. } | Cause::Pause(_) => limits.max_calls,
+            Cause::Outage { failures } if failures >= BREAKER => OUTAGE_WINDOW,
+            Cause::Outage { .. } => limits.max_calls,
+            Cause::Pause(_) => limits.max_calls.max(PAUSE_WINDOW),
         }
     }
 

@@ -229,6 +229,10 @@ pub struct Fingerprint {
 impl Fingerprint {
     /// Leaves out the event's own id, ids in general (the request's, say) and digits.
     pub fn of(answer: &Answer, call: &Leased) -> Self {
+        if let Answer::Refused { status: status @ Some(401 | 403..=412 | 414..=421 | 423..), .. } = answer {
+            // At any host, what tells refusals apart is the status: the words often repeat the address.
+            return Self { status: *status, words: String::new() };
+        }
         let id = &*call.event.id;
         // A short id may be part of any word.
         let words = if id.len() >= ID_LENGTH { answer.words().replace(id, "#") } else { answer.words().to_owned() };

@@ -24,6 +24,7 @@ const LIMITS: Limits = Limits {
     max_bytes: 4_000_000,
     max_age: Duration::from_secs(7 * 24 * 3600 - 600),
     max_ahead: Duration::from_secs(540),
+    in_flight: 4,
 };
 
 #[derive(Clone, Debug, PartialEq)]
@@ -186,7 +187,7 @@ impl World {
         }
         self.sent.push((self.now, batch.calls.iter().map(|call| call.id).collect()));
         self.wire.push(batch);
-        assert!(self.wire.len() <= MAX_IN_FLIGHT);
+        assert!(self.wire.len() <= LIMITS.in_flight);
     }
 
     /// Whatever the store has leased, the queue knows of.
@@ -761,7 +762,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         2 => (1..40_u64).prop_map(Step::Accept),
-        8 => (0..MAX_IN_FLIGHT, 0..ANSWERS).prop_map(|(nth, answer)| Step::Answer { nth, answer }),
+        8 => (0..LIMITS.in_flight, 0..ANSWERS).prop_map(|(nth, answer)| Step::Answer { nth, answer }),
         3 => (1..70_000_u64).prop_map(Step::Pass),
         1 => Just(Step::Resume),
     ]

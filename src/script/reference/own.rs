@@ -6,7 +6,7 @@ use super::{
     Section,
 };
 
-pub const SECTIONS: &[Section] = &[GIVEN, REQUEST, CONSENT, RESULTS, HELPERS, OPENAI];
+pub const SECTIONS: &[Section] = &[GIVEN, REQUEST, CONSENT, RESULTS, HELPERS, HTTP, OPENAI];
 
 const GIVEN: Section = Section {
     title: "What a script is given",
@@ -69,6 +69,22 @@ const REQUEST: Section = Section {
             about: "Without its port.",
             fails: "",
             examples: &[Value("request.host", "tags.example.com")],
+        },
+        Entry {
+            names: &["get$method"],
+            form: "request.method",
+            gives: "the method, as a text",
+            about: "",
+            fails: "",
+            examples: &[Value("request.method", "POST")],
+        },
+        Entry {
+            names: &["get$path"],
+            form: "request.path",
+            gives: "the path that was asked for, as a text",
+            about: "Without the query.",
+            fails: "",
+            examples: &[Value("request.path", "/hit")],
         },
         Entry {
             names: &["header"],
@@ -212,6 +228,43 @@ const HELPERS: Section = Section {
                 "sha256(\"oneill\") == \"fa0fd24b2d0175a5c48e1b82f4d707a8a95f5279c4abdc43fa2f19d8e30eb47d\"",
                 "true",
             )],
+        },
+    ],
+};
+
+const HTTP: Section = Section {
+    title: "Any host",
+    about: "Requests to the hosts that the manifest permits under `permissions.hosts`.",
+    entries: &[
+        Entry {
+            names: &["http::request"],
+            form: "http::request(params: Params, event: Event, parts: map)",
+            gives: "a call that sends one request",
+            about: "Parts: `url` is required; `method` (else `POST` where there is a body, `GET` where there is none), \
+                    `headers`, one of `json`, `form` and `text`, and `idempotency_key` (else `true`: a header of this name \
+                    lets the receiver know a second copy). A secret among the headers must stand under the same name in \
+                    the tag's field `headers`; the tag's field `bearer_token`, if it has one, becomes `Authorization`.",
+            fails: "if a part is missing, contradicts another, or is none of these; and if the manifest does not permit the \
+                    host.",
+            examples: &[
+                Script(
+                    "http::request(params, event, #{ url: \"https://api.example.com/orders\", json: #{ id: event.event_id } })",
+                    "ran: 1 call",
+                ),
+                Script(
+                    "http::request(params, event, #{ url: \"/orders\" })",
+                    "failed: the url is no absolute address, such as https://api.example.com/path",
+                ),
+                Script("http::request(params, event, #{ json: 1 })", "failed: http::request needs a url"),
+            ],
+        },
+        Entry {
+            names: &["http::event"],
+            form: "http::event(event: Event)",
+            gives: "all of the event's data as a map, with `event_name`, `event_id` and `event_time`",
+            about: "Without `ad_user_data` it leaves out `user_data`, `user_id`, `client_id` and `user_properties`.",
+            fails: "if the event is larger than a script's values may be.",
+            examples: &[Value("http::event(event).event_id", "order-77")],
         },
     ],
 };
