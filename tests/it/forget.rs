@@ -197,3 +197,19 @@ async fn what_cannot_be_looked_for_exits_2_and_leaves_no_entry() {
     assert_eq!(piped.code, Some(1), "{piped:?}");
     assert!(piped.out.starts_with("0 pending calls and 0 dead letters forgotten\n"), "{piped:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_audit_log_nothing_is_forgotten() {
+    let mut shop = Shop::spawn(Place::own_rules(), &[]).await;
+    open(&shop).await;
+    fs::write(shop.place.data().join("admin.db"), "this is no database, whatever it is called").expect("a file");
+    for _ in ["with a server", "without one"] {
+        let ran = shop.tidegate(&["forget", "--email", ADA]).await;
+        assert_eq!((ran.code, &*ran.out), (Some(2), ""), "{ran:?}");
+        assert!(ran.err.contains("cannot open the audit log"), "{ran:?}");
+        if shop.tidegate(&["deliveries", "list"]).await.out.contains("PAUSED") {
+            shop.stop().await;
+        }
+    }
+    shop.close_leaving(Left { pending: 4, dead: 2, refusals: 2, ..Left::default() }).await;
+}
