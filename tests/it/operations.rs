@@ -249,16 +249,8 @@ async fn a_reply_and_the_log_name_the_hit_that_was_refused() {
     shop.close().await;
 }
 
-/// A tag that names another consent than its template needs, which `check` warns of.
-const WARNED_OF: &str = r#"
-triggers: { Extra: { event: extra } }
-tags:
-  Extra:
-    template: openai_pageview
-    triggers: Extra
-    consent: analytics_storage
-    parameters: { pixel_id: px-shop, api_key: { secret: OPENAI_CONVERSIONS_API_KEY } }
-"#;
+/// A constant that looks like a reference, which `check` warns of.
+const WARNED_OF: &str = r#"variables: { Literal: { constant: ["{{Shop}}"] } }"#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_nobody_reads_any_more_stops_nothing() {
