@@ -112,7 +112,8 @@ pub struct Expect {
     pub cookies: Option<Vec<String>>,
     /// For a tag, words that stand among its notes; an empty list means that it has none.
     pub notes: BTreeMap<String, OneOrMany<String>>,
-    /// Words that stand among what the client noted of an event; an empty list means that there is nothing.
+    /// Words that stand among what was noted of an event, by its client or by expressions; an empty list means that there
+    /// is nothing.
     pub event_notes: Option<OneOrMany<String>>,
     /// What is known of consent types, by name: words of the answer, such as `granted` or `denied (update in gcd)`.
     pub consent: BTreeMap<String, String>,

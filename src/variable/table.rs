@@ -21,10 +21,16 @@ pub struct LookupTable {
 #[derive(Debug)]
 pub struct RegexTable {
     pub input: ValueTemplate,
-    pub rows: Vec<RegexRow>,
-    /// All patterns in one, for tables of many rows.
-    pub set: Option<RegexSet>,
+    pub blocks: Vec<RegexBlock>,
     pub default: Option<ValueTemplate>,
+}
+
+/// Some rows, one after the other.
+#[derive(Debug)]
+pub struct RegexBlock {
+    pub rows: Vec<RegexRow>,
+    /// All of their patterns in one: one look at the input for all of them.
+    pub set: Option<RegexSet>,
 }
 
 #[derive(Debug)]
@@ -67,11 +73,16 @@ impl RegexTable {
         }
     }
 
+    /// The rows, from the top.
+    pub fn rows(&self) -> impl Iterator<Item = &RegexRow> {
+        self.blocks.iter().flat_map(|block| &block.rows)
+    }
+
     fn row_for(&self, text: &str) -> Option<&RegexRow> {
-        match &self.set {
-            Some(set) => self.rows.get(set.matches(text).iter().next()?),
-            None => self.rows.iter().find(|row| row.pattern.is_match(text)),
-        }
+        self.blocks.iter().find_map(|block| match &block.set {
+            Some(set) => block.rows.get(set.matches(text).iter().next()?),
+            None => block.rows.iter().find(|row| row.pattern.is_match(text)),
+        })
     }
 }
 

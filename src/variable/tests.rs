@@ -182,6 +182,27 @@ fn missing_parts_of_a_request_give_nothing() {
     }
 }
 
+#[test]
+fn a_long_table_decides_as_a_short_one() {
+    let rows: String = (0..100)
+        .map(|n| format!("    - {{ pattern: '/({n}|{}|all-{})/.*', output: 'row {n}: $1' }}\n", n * 3, n % 7))
+        .collect();
+    let long = container(&format!(
+        "variables:\n  In: {{ event_data: in }}\n  T:\n   regex_table:\n    input: '{{{{In}}}}'\n    rows:\n{rows}"
+    ));
+    for (input, output) in [
+        ("/0/a", "row 0: 0"),
+        ("/99/a", "row 33: 99"),
+        ("/98/a", "row 98: 98"),
+        ("/297/a", "row 99: 297"),
+        ("/all-6/", "row 6: all-6"),
+        ("/ALL-0/x", "row 0: ALL-0"),
+    ] {
+        assert_eq!(value_of(&long, &given(json!({"in": input}), hit()), "T"), json!(output), "{input}");
+    }
+    assert_eq!(value_of(&long, &given(json!({"in": "/298/"}), hit()), "T"), Value::Null);
+}
+
 /// `P` at the beginning of a name: its values are personal.
 const SENSITIVE: &str = r#"
 variables:

@@ -26,7 +26,7 @@ fn references(variable: &Variable) -> Vec<VariableIndex> {
             found.extend(templates.flat_map(in_template));
         }
         VariableKind::RegexTable(table) => {
-            let templates = table.rows.iter().map(|row| &row.output).chain([&table.input]).chain(&table.default);
+            let templates = table.rows().map(|row| &row.output).chain([&table.input]).chain(&table.default);
             found.extend(templates.flat_map(in_template));
         }
         VariableKind::FirstOf(templates) => found.extend(templates.iter().flat_map(in_template)),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use regex::{Regex, RegexSet, RegexSetBuilder};
+use regex::{RegexSet, RegexSetBuilder};
 use serde_json::Value;
 
 use super::{
@@ -16,12 +16,15 @@ use crate::{
     },
     variable::{
         Piece, ValueTemplate,
-        table::{LookupTable, RegexRow, RegexTable, Replace},
+        table::{LookupTable, RegexBlock, RegexRow, RegexTable, Replace},
     },
 };
 
 /// From so many rows on, one look at the input for all patterns is quicker than one for each.
 const MANY_ROWS: usize = 8;
+/// So many patterns are looked for at once. A thousand would make an automaton that is rebuilt at every look, which takes
+/// longer than trying each; thirty rarely do.
+const BLOCK: usize = 32;
 
 pub(super) fn lookup(rule: &LookupTableRule, cx: &mut Cx<'_>) -> LookupTable {
     let mut rows = HashMap::with_capacity(rule.rows.len());
@@ -54,9 +57,8 @@ pub(super) fn regex(rule: &RegexTableRule, cx: &mut Cx<'_>) -> RegexTable {
         };
         rows.push(row);
     }
-    let set = set(rows.iter().map(|row| &row.pattern), options);
     let default = rule.default.as_ref().map(|node| cx.template(node));
-    RegexTable { input: cx.template(&rule.input), rows, set, default }
+    RegexTable { input: cx.template(&rule.input), blocks: blocks(rows, options), default }
 }
 
 /// Whether an output means the same as a replacement and as itself.
@@ -71,13 +73,21 @@ fn is_taken_as_it_is(output: &ValueTemplate) -> bool {
     }
 }
 
-/// All patterns in one, if they are many; `None` too if that would grow too large, and then each is tried by itself.
-fn set<'r>(patterns: impl ExactSizeIterator<Item = &'r Regex>, options: PatternOptions) -> Option<RegexSet> {
-    const MAX_COMPILED_BYTES: usize = 16 << 20;
-    if patterns.len() < MANY_ROWS {
-        return None;
+fn blocks(rows: Vec<RegexRow>, options: PatternOptions) -> Vec<RegexBlock> {
+    let mut rows = rows.into_iter().peekable();
+    let mut blocks = Vec::new();
+    while rows.peek().is_some() {
+        let rows: Vec<_> = rows.by_ref().take(BLOCK).collect();
+        let set = (rows.len() >= MANY_ROWS).then(|| set(&rows, options)).flatten();
+        blocks.push(RegexBlock { rows, set });
     }
-    let mut set = RegexSetBuilder::new(patterns.map(Regex::as_str));
+    blocks
+}
+
+/// All patterns in one; `None` if that would grow too large, and then each is tried by itself.
+fn set(rows: &[RegexRow], options: PatternOptions) -> Option<RegexSet> {
+    const MAX_COMPILED_BYTES: usize = 8 << 20;
+    let mut set = RegexSetBuilder::new(rows.iter().map(|row| row.pattern.as_str()));
     set.case_insensitive(options.ignore_case).size_limit(MAX_COMPILED_BYTES).build().ok()
 }
 
