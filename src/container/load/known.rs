@@ -55,8 +55,8 @@ fn of_variable(index: VariableIndex, variables: &[Variable], depth: usize) -> Op
         VariableKind::Constant(_) => Vec::new(),
         VariableKind::Text(template) => vec![template],
         VariableKind::LookupTable(table) => table.rows.values().chain(&table.default).collect(),
-        VariableKind::RegexTable(table) if table.rows.iter().all(|row| row.replace == Replace::Off) => {
-            table.rows.iter().map(|row| &row.output).chain(&table.default).collect()
+        VariableKind::RegexTable(table) if table.rows().all(|row| row.replace == Replace::Off) => {
+            table.rows().map(|row| &row.output).chain(&table.default).collect()
         }
         VariableKind::FirstOf(templates) => templates.iter().collect(),
         _ => return None,
@@ -81,7 +81,7 @@ mod tests {
         trace::Sensitivity,
         variable::{
             Decoding,
-            table::{LookupTable, RegexRow, RegexTable},
+            table::{LookupTable, RegexBlock, RegexRow, RegexTable},
         },
     };
 
@@ -93,7 +93,11 @@ mod tests {
         let pattern = || Regex::new("x").unwrap();
         let rows = outputs.into_iter().map(|output| RegexRow { pattern: pattern(), output, replace }).collect();
         let input = ValueTemplate::Fixed(json!("x"));
-        variable(VariableKind::RegexTable(RegexTable { input, rows, set: None, default: None }))
+        variable(VariableKind::RegexTable(RegexTable {
+            input,
+            blocks: vec![RegexBlock { rows, set: None }],
+            default: None,
+        }))
     }
 
     #[test]
