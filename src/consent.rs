@@ -243,6 +243,10 @@ pub struct Signals {
 pub enum Chance {
     #[default]
     First,
+    /// Its page kept its data back for want of consent, and sends it whole when asked. `consent_withheld: true`.
+    Bare,
+    /// It was sent bare, and comes whole because the answer asked for it. `consent_withheld: false`.
+    Whole,
     /// It was held, and comes again after the visitor answered. `consent_then`: what held when it was first sent.
     Second { then: Statement },
 }

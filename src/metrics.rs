@@ -137,6 +137,7 @@ impl Metrics {
                 TagVerdict::Paused => "paused",
                 TagVerdict::Held { .. } => "held",
                 TagVerdict::Blocked { .. } => "blocked",
+                TagVerdict::Awaited => "awaited",
                 TagVerdict::Settled { .. } => "settled",
                 TagVerdict::Skipped { .. } => "skipped",
                 TagVerdict::Failed { .. } => "failed",

@@ -9,7 +9,7 @@ use crate::{
     call::Call,
     client::{self, BadHit, Client, Keeping, Read},
     consent::{
-        Chance, ConsentState, ConsentTypes, Evidence,
+        Chance, ConsentState, ConsentType, ConsentTypes, Evidence,
         gate::{self, Firing, Gated, Prospect},
         gather,
         settings::Recipients,
@@ -65,10 +65,11 @@ pub struct Decided {
     pub withdrawn: BTreeSet<Box<str>>,
 }
 
-/// An event for which at least one tag waits for consent. Never names the tag.
+/// An event for which at least one tag waits. Never names the tag.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Held {
     pub event_id: Arc<str>,
+    /// The types that are missing; none if the event's data is.
     pub needs: ConsentTypes,
 }
 
@@ -126,15 +127,12 @@ fn decide_event(
     let event: &Event = &given.event;
     let moment = Moment::new(container, given);
     let then = match &event.signals.chance {
-        Chance::First => None,
+        Chance::First | Chance::Bare | Chance::Whole => None,
         Chance::Second { then } => Some(evidence.state_then(then)),
     };
-    let prospect = match (&then, keeping) {
-        (Some(then), _) => Prospect::CameAgain { then },
-        (None, Keeping::Page) => Prospect::MayComeAgain,
-        (None, Keeping::Nobody) => Prospect::Final,
-    };
+    let prospect = prospect(&event.signals.chance, then.as_ref(), keeping, &given.consent);
     let mut held = ConsentTypes::NONE;
+    let mut awaited = false;
     let Choice { fire, rest: mut tags, untold } = choose(container, &moment, told);
     for index in fire {
         let Some(tag) = container.tags.get(index.0) else { continue };
@@ -148,6 +146,10 @@ fn decide_event(
                 let forgotten = harvest.forget_refused(tag, &missing, given);
                 (TagVerdict::blocked(&missing, forgotten), Vec::new())
             }
+            Gated::Awaited => {
+                awaited = true;
+                (TagVerdict::Awaited, Vec::new())
+            }
             Gated::Settled(why) => (TagVerdict::Settled { why }, Vec::new()),
             Gated::Permitted(permitted) => {
                 let run = container.scripts.run(&permitted, &moment, given);
@@ -156,8 +158,10 @@ fn decide_event(
         };
         tags.push(TagTrace { tag: Arc::clone(&tag.name), verdict, notes });
     }
-    if !held.is_empty() {
-        harvest.hold(Held { event_id: Arc::clone(&event.id.text), needs: held });
+    if awaited || !held.is_empty() {
+        // What still lacks consent is decided anew when the event comes whole.
+        let needs = if awaited { ConsentTypes::NONE } else { held };
+        harvest.hold(Held { event_id: Arc::clone(&event.id.text), needs });
     }
     // Consent may have read the same variables.
     let new = moment.into_notes().into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>();
@@ -171,6 +175,22 @@ fn decide_event(
         notes,
         tags,
         untold,
+    }
+}
+
+/// Whether the event may come again, or has. Only a page that would send all of it now is asked for what it kept back.
+fn prospect<'s>(
+    chance: &Chance,
+    then: Option<&'s ConsentState>,
+    keeping: Keeping,
+    consent: &ConsentState,
+) -> Prospect<'s> {
+    match (chance, then, keeping) {
+        (_, Some(then), _) => Prospect::CameAgain { then },
+        (_, None, Keeping::Nobody) => Prospect::Final,
+        (Chance::Bare, None, Keeping::Page) if consent.is_granted(ConsentType::AdStorage) => Prospect::ComesWhole,
+        (Chance::Whole, None, Keeping::Page) => Prospect::CameBare,
+        (_, None, Keeping::Page) => Prospect::MayComeAgain,
     }
 }
 

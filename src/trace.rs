@@ -114,6 +114,8 @@ pub enum TagVerdict {
         #[serde(flatten)]
         forgotten: Forgotten,
     },
+    /// Consent is there, the event's data is not: the page kept it back, and is asked for it.
+    Awaited,
     /// The event was sent before, and this tag was done with it.
     Settled {
         why: Settled,
@@ -400,6 +402,7 @@ impl fmt::Display for TagVerdict {
                     Cancelled::CallsOfTheClick => f.write_str(", undelivered calls of its click cancelled"),
                 }
             }
+            Self::Awaited => f.write_str("awaits the whole event: the page kept its data back"),
             Self::Settled { why } => write!(f, "settled when the event was first sent: {why}"),
             Self::Skipped { reason } => write!(f, "skipped: {reason}"),
             Self::Failed { error } => write!(f, "failed: {error}"),

@@ -21,7 +21,7 @@ const MAX_DEFAULTS: usize = 1_000;
 /// Keys of `gtag('consent', 'default', …)` that are no consent types.
 const NOT_TYPES: [&str; 2] = ["region", "wait_for_update"];
 
-/// Takes `consent`, `consent_answered`, `consent_defaults` and `consent_then` out of an event. `at` makes a field's
+/// Takes `consent` and the keys that begin with `consent_` out of an event. `at` makes a field's
 /// place in the hit of its name.
 pub fn take(
     data: &mut Map<String, Value>,
@@ -43,11 +43,21 @@ pub fn take(
         Some(Value::Array(list)) => defaults(&list, &at("consent_defaults"), notes)?,
         Some(_) => return Err(BadHit::new(at("consent_defaults"), "must be a list")),
     };
+    let withheld = data.remove("consent_withheld");
     let chance = match data.remove("consent_then") {
-        None | Some(Value::Null) => Chance::First,
+        None | Some(Value::Null) => chance(withheld, at)?,
         Some(stated) => Chance::Second { then: statement(&stated, &|| at("consent_then"), &[], notes)? },
     };
     Ok(Signals { hit, answered, defaults, chance })
+}
+
+fn chance(withheld: Option<Value>, at: &impl Fn(&str) -> String) -> Result<Chance, BadHit> {
+    match withheld {
+        None | Some(Value::Null) => Ok(Chance::First),
+        Some(Value::Bool(true)) => Ok(Chance::Bare),
+        Some(Value::Bool(false)) => Ok(Chance::Whole),
+        Some(_) => Err(BadHit::new(at("consent_withheld"), "must be true or false")),
+    }
 }
 
 /// Reads `{"ad_storage": "granted", …}`. `others` are keys that may stand there too.

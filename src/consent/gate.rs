@@ -56,6 +56,10 @@ pub enum Prospect<'s> {
     MayComeAgain,
     /// Nobody keeps it.
     Final,
+    /// It came without its data, which the page will send: it did not know that `ad_storage` is granted.
+    ComesWhole,
+    /// It came without its data before. What needs no consent ran then.
+    CameBare,
     /// It was sent before. What was allowed then has been done then.
     CameAgain { then: &'s ConsentState },
 }
@@ -68,6 +72,8 @@ pub enum Settled {
     AllowedThen,
     /// It does not wait for consent: `when_denied: skip`.
     DoesNotWait,
+    /// It needs none, and ran on what there was.
+    NeededNone,
 }
 
 impl fmt::Display for Settled {
@@ -75,6 +81,7 @@ impl fmt::Display for Settled {
         f.write_str(match self {
             Self::AllowedThen => "it had its consent then",
             Self::DoesNotWait => "it does not wait for consent",
+            Self::NeededNone => "it needs no consent",
         })
     }
 }
@@ -115,6 +122,8 @@ pub enum Gated<'c> {
     Held(Missing),
     /// Consent is missing.
     Blocked(Missing),
+    /// Consent is there, the event's data is not: the page is asked for it.
+    Awaited,
     /// The event was sent before, and this tag was done with it.
     Settled(Settled),
 }
@@ -154,14 +163,21 @@ pub fn decide<'c>(firing: Firing<'c>, consent: &ConsentState, prospect: Prospect
             return Gated::Settled(Settled::DoesNotWait);
         }
     }
+    if matches!(prospect, Prospect::CameBare) && needed.is_empty() {
+        return Gated::Settled(Settled::NeededNone);
+    }
     let missing = needed.without(consent.granted());
+    if missing.is_empty() && !needed.is_empty() && matches!(prospect, Prospect::ComesWhole) {
+        return Gated::Awaited;
+    }
     if missing.is_empty() {
         return Gated::Permitted(Permitted { tag });
     }
     let is_answered = matches!(consent.choice, Choice::Made(_)) || missing.iter().any(|kind| consent.is_refused(kind));
     let missing = Missing { types: missing, state: *consent };
     match (tag.when_denied, prospect) {
-        (WhenDenied::Hold, Prospect::MayComeAgain | Prospect::CameAgain { .. }) if !is_answered => Gated::Held(missing),
-        _ => Gated::Blocked(missing),
+        (_, Prospect::Final) | (WhenDenied::Skip, _) => Gated::Blocked(missing),
+        _ if is_answered => Gated::Blocked(missing),
+        _ => Gated::Held(missing),
     }
 }
