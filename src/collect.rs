@@ -29,6 +29,7 @@ use crate::{
     hit::Hit,
     metrics,
     pipeline::Decided,
+    site_script,
     time::Timestamp,
 };
 
@@ -53,6 +54,7 @@ impl Collect {
             .fold(Router::new(), |routes, client| routes.route(client.path(), any(hit)))
             .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))
+            .merge(site_script::routes())
             .fallback(|| async { Refusal::Unclaimed })
             .with_state(self)
     }
@@ -211,6 +213,7 @@ fn with_cors(mut response: Response, origin: Option<HeaderValue>) -> Response {
         let credentials: HeaderName = header::ACCESS_CONTROL_ALLOW_CREDENTIALS;
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(credentials, HeaderValue::from_static("true"));
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After"));
         headers.insert(header::VARY, HeaderValue::from_static("Origin"));
     }
     response

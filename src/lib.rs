@@ -56,5 +56,7 @@ pub mod outbox;
 pub mod server;
 pub mod service;
 pub mod settings;
+pub mod site_paths;
+pub mod site_script;
 pub mod sqlite;
 pub mod standin;

@@ -84,7 +84,12 @@ impl Service {
         let collect = Arc::new(Collect::new(Arc::clone(&app), settings.trusted_proxies.clone(), settings.rate_limit));
         let (sites_address, admin_address) = (sites.local_addr()?, admin.local_addr()?);
         let tasks = vec![
-            serve(sites, Arc::clone(&collect).routes(), settings.max_connections, &stopping),
+            serve(
+                sites,
+                settings.site_paths.clone().over(Arc::clone(&collect).routes()),
+                settings.max_connections,
+                &stopping,
+            ),
             serve(admin, admin::routes(Arc::clone(&app), admin_address), ADMIN_CONNECTIONS, &stopping),
             tokio::spawn(socket.serve(desk, stopping.clone())),
             tokio::spawn(tidy(collect, stopping)),

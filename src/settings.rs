@@ -8,7 +8,9 @@ use clap::Args;
 use ipnet::IpNet;
 use serde::Deserialize;
 
-use crate::{container::load::is_always_readable, delivery::guard::Exempt, logging::LogFormat};
+use crate::{
+    container::load::is_always_readable, delivery::guard::Exempt, logging::LogFormat, site_paths::SitePaths,
+};
 
 /// What an operator said, by flag, environment or file; silent where `None`.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -42,6 +44,15 @@ pub struct Stated {
     /// Networks of proxies whose X-Forwarded-For, X-Forwarded-Host and region headers are believed, such as 10.0.0.0/8,127.0.0.1/32
     #[arg(long, env = "TIDEGATE_TRUSTED_PROXIES", value_name = "NETWORK", value_delimiter = ',')]
     pub trusted_proxies: Option<Vec<IpNet>>,
+    /// Serve sites under these prefixes too, such as /t, for a proxy that passes a site's paths on as they are
+    #[arg(long, env = "TIDEGATE_PATH_PREFIX", value_name = "PATH", value_delimiter = ',')]
+    pub path_prefix: Option<Vec<String>>,
+    /// Further paths of the site script, beside /t.js
+    #[arg(long, env = "TIDEGATE_SCRIPT_PATH", value_name = "PATH", value_delimiter = ',')]
+    pub script_path: Option<Vec<String>>,
+    /// Further paths of hits, beside /hit
+    #[arg(long, env = "TIDEGATE_HIT_PATH", value_name = "PATH", value_delimiter = ',')]
+    pub hit_path: Option<Vec<String>>,
     /// Hits a second that one address may send; off unless set
     #[arg(long, env = "TIDEGATE_RATE_LIMIT", value_name = "HITS")]
     pub rate_limit: Option<std::num::NonZeroU32>,
@@ -74,6 +85,7 @@ pub struct Settings {
     pub allow_private_hosts: Vec<Exempt>,
     pub allow_env: Vec<String>,
     pub trusted_proxies: Vec<IpNet>,
+    pub site_paths: SitePaths,
     pub rate_limit: Option<std::num::NonZeroU32>,
     pub max_connections: usize,
     /// Bytes.
@@ -100,6 +112,11 @@ impl Stated {
             matches!(openai_url.scheme(), "http" | "https") && openai_url.has_host(),
             "--openai-url must be an http or https address, but is {openai_url}"
         );
+        let site_paths = SitePaths::new(
+            &self.path_prefix.or(file.path_prefix).unwrap_or_default(),
+            &self.script_path.or(file.script_path).unwrap_or_default(),
+            &self.hit_path.or(file.hit_path).unwrap_or_default(),
+        )?;
         Ok(Settings {
             listen: self.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
             admin: self.admin.or(file.admin).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8081))),
@@ -110,6 +127,7 @@ impl Stated {
             allow_private_hosts: self.allow_private_hosts.or(file.allow_private_hosts).unwrap_or_default(),
             allow_env: self.allow_env.or(file.allow_env).unwrap_or_default(),
             trusted_proxies: self.trusted_proxies.or(file.trusted_proxies).unwrap_or_default(),
+            site_paths,
             rate_limit: self.rate_limit.or(file.rate_limit),
             max_connections: self
                 .max_connections

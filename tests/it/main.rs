@@ -33,3 +33,4 @@ mod redaction;
 mod scripting;
 mod seeds;
 mod set_ups;
+mod site_script;
