@@ -12,6 +12,7 @@
 
 mod alerts;
 mod bad_input;
+mod browser;
 mod cases;
 mod clients;
 mod command_line;
