@@ -8,9 +8,7 @@ use clap::Args;
 use ipnet::IpNet;
 use serde::Deserialize;
 
-use crate::{
-    container::load::is_always_readable, delivery::guard::Exempt, logging::LogFormat, site_paths::SitePaths,
-};
+use crate::{container::load::is_always_readable, delivery::guard::Exempt, logging::LogFormat, site_paths::SitePaths};
 
 /// What an operator said, by flag, environment or file; silent where `None`.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
