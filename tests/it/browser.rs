@@ -132,7 +132,7 @@ fn assert_bare(front: &Front) {
             assert!(["https://shop.example.com/", CHECKOUT].contains(&event["page_location"].as_str().expect("text")));
         }
         let sent = format!("{} {} {:?}", hit.path, hit.body, hit.headers);
-        for private in ["oppref", "gAAAA", "ada", "T-1", "129"] {
+        for private in ["oppref", "gAAAA", "ada@", "T-1", "\"value\""] {
             assert!(!sent.contains(private), "{private} in {sent}");
         }
         assert_eq!((hit.header("cookie"), hit.answer.get(header::SET_COOKIE)), ("", None));
