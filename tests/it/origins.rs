@@ -65,6 +65,7 @@ async fn own_pages_and_listed_sites_are_answered_by_name() {
         assert_eq!(answer.status(), 204, "{origin}");
         assert_eq!(header(&answer, "access-control-allow-origin"), Some(origin));
         assert_eq!(header(&answer, "access-control-allow-credentials"), Some("true"));
+        assert_eq!(header(&answer, "access-control-expose-headers"), Some("Retry-After"));
         assert_eq!(header(&answer, "vary"), Some("Origin"));
         assert_eq!(header(&answer, "cache-control"), Some("no-store"));
     }
