@@ -158,8 +158,8 @@ fn tell(trace: &Trace) {
         if event.tags.is_empty() {
             tracing::debug!(target: "tidegate::hit", %hit, "{name}: no trigger looks at this event");
         }
-        for TagTrace { tag, verdict, notes } in &event.tags {
-            tracing::debug!(target: "tidegate::hit", %hit, "{name}: tag {tag:?} {verdict}");
+        for TagTrace { tag, part, verdict, notes } in &event.tags {
+            tracing::debug!(target: "tidegate::hit", %hit, "{name}: tag {tag:?}{part} {verdict}");
             for note in notes.iter().filter(|note| note.level == Level::Debug) {
                 tracing::debug!(target: "tidegate::hit", %hit, "{name}: tag {tag:?} notes {note}");
             }

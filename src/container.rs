@@ -13,6 +13,7 @@ use crate::{
         settings::Recipients,
     },
     script::{Parameters, ScriptIndex, Workshop},
+    time::Timestamp,
     trigger::{
         Trigger, TriggerIndex,
         index::{Groups, TriggerIndexByName},
@@ -73,14 +74,55 @@ pub struct Tag {
     /// Higher fires first.
     pub priority: i64,
     pub activity: Activity,
+    /// The tag that runs before it.
+    pub setup: Option<Step>,
+    /// The tag that runs after it.
+    pub cleanup: Option<Step>,
+    pub serves: Serves,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+/// When a tag may fire at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activity {
-    #[default]
-    Active,
+    Active(Period),
     Paused,
+}
+
+/// A span of time, open where an end is left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Period {
+    pub from: Option<Timestamp>,
+    /// The first instant that is no longer part of it.
+    pub to: Option<Timestamp>,
+}
+
+/// On which side of a tag's period an instant lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Inactive {
+    Until(Timestamp),
+    Since(Timestamp),
+}
+
+/// A tag that runs before or after another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    pub tag: TagIndex,
+    pub on_failure: OnFailure,
+}
+
+/// Whether the later of two tags runs if the earlier failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    GoOn,
+    Stop,
+}
+
+/// Whether a tag is the set-up or clean-up of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serves {
+    Itself,
+    Others,
 }
 
 /// A script and what its manifest says.
@@ -122,11 +164,34 @@ pub struct Parts {
     pub scripts: Workshop,
 }
 
+impl Period {
+    pub fn excludes(&self, instant: Timestamp) -> Option<Inactive> {
+        match self {
+            Self { from: Some(from), .. } if instant < *from => Some(Inactive::Until(*from)),
+            Self { to: Some(to), .. } if instant >= *to => Some(Inactive::Since(*to)),
+            _ => None,
+        }
+    }
+}
+
+/// Higher priority first; tags that name others by their place find them again.
+fn in_firing_order(tags: Vec<Tag>) -> Vec<Tag> {
+    let mut order: Vec<(usize, Tag)> = tags.into_iter().enumerate().collect();
+    order.sort_by_key(|(_, tag)| std::cmp::Reverse(tag.priority));
+    let mut places = vec![TagIndex(0); order.len()];
+    for (place, (written, _)) in order.iter().enumerate() {
+        places[*written] = TagIndex(place);
+    }
+    let moved = |step: Step| Step { tag: places.get(step.tag.0).copied().unwrap_or(step.tag), ..step };
+    let tags = order.into_iter().map(|(_, tag)| tag);
+    tags.map(|tag| Tag { setup: tag.setup.map(moved), cleanup: tag.cleanup.map(moved), ..tag }).collect()
+}
+
 impl Container {
     /// Sorts the tags into firing order, and makes the indexes and what else is the same for every event.
     pub fn assemble(parts: Parts) -> Self {
-        let Parts { version, mut tags, triggers, variables, consent, settings, scripts } = parts;
-        tags.sort_by_key(|tag| std::cmp::Reverse(tag.priority));
+        let Parts { version, tags, triggers, variables, consent, settings, scripts } = parts;
+        let mut tags = in_firing_order(tags);
         for tag in &mut tags {
             tag.parameters.prepare(&variables, scripts.seats());
         }

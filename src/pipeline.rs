@@ -1,7 +1,7 @@
 //! The corridor: one function that calls each stage in turn. `serve`, `test`, `trace` and previews all come through
 //! here; only the clock and the outbox differ.
 
-use std::{borrow::Cow, collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
@@ -9,24 +9,23 @@ use crate::{
     call::Call,
     client::{self, BadHit, Client, Keeping, Read},
     consent::{
-        Chance, ConsentState, ConsentType, ConsentTypes, Evidence,
-        gate::{self, Firing, Gated, Prospect},
-        gather,
-        settings::Recipients,
+        Chance, ConsentState, ConsentType, ConsentTypes, Evidence, gate::Prospect, gather, settings::Recipients,
     },
     container::Container,
     deduplication::{CallKey, RecentCalls, Sieve},
     event::Event,
     hit::Hit,
     script::{Given, HitTime, MonotonicClock},
-    trace::{ClientVerdict, EventTrace, Note, TagTrace, TagVerdict, Trace},
+    trace::{ClientVerdict, EventTrace, Note, Trace},
     trigger::choice::{Choice, choose},
     variable::Moment,
 };
 
 mod harvest;
+mod round;
 
 use harvest::Harvest;
+use round::Round;
 
 /// The time that all scripts of one hit may take together.
 const HIT_TIME: Duration = Duration::from_millis(50);
@@ -131,33 +130,10 @@ fn decide_event(
         Chance::Second { then } => Some(evidence.state_then(then)),
     };
     let prospect = prospect(&event.signals.chance, then.as_ref(), keeping, &given.consent);
-    let mut held = ConsentTypes::NONE;
-    let mut awaited = false;
-    let Choice { fire, rest: mut tags, untold } = choose(container, &moment, told);
-    for index in fire {
-        let Some(tag) = container.tags.get(index.0) else { continue };
-        let given = &of_recipients(given, &evidence, &tag.recipients);
-        let (verdict, notes) = match gate::decide(Firing::new(tag), &given.consent, prospect) {
-            Gated::Held(missing) => {
-                held = held.union(missing.types);
-                (TagVerdict::held(&missing), Vec::new())
-            }
-            Gated::Blocked(missing) => {
-                let forgotten = harvest.forget_refused(tag, &missing, given);
-                (TagVerdict::blocked(&missing, forgotten), Vec::new())
-            }
-            Gated::Awaited => {
-                awaited = true;
-                (TagVerdict::Awaited, Vec::new())
-            }
-            Gated::Settled(why) => (TagVerdict::Settled { why }, Vec::new()),
-            Gated::Permitted(permitted) => {
-                let run = container.scripts.run(&permitted, &moment, given);
-                (harvest.record(run.outcome, given), run.notes)
-            }
-        };
-        tags.push(TagTrace { tag: Arc::clone(&tag.name), verdict, notes });
-    }
+    let Choice { fire, rest, untold } = choose(container, &moment, told);
+    let mut round = Round::new(&moment, &fire, &evidence, prospect, harvest, rest);
+    round.fire();
+    let Round { held, awaited, tags, .. } = round;
     if awaited || !held.is_empty() {
         // What still lacks consent is decided anew when the event comes whole.
         let needs = if awaited { ConsentTypes::NONE } else { held };
@@ -192,12 +168,4 @@ fn prospect<'s>(
         (Chance::Whole, None, Keeping::Page) => Prospect::CameBare,
         (_, None, Keeping::Page) => Prospect::MayComeAgain,
     }
-}
-
-/// What a tag is given: what the visitor allowed may depend on who receives its data.
-fn of_recipients<'g>(given: &'g Given, evidence: &Evidence, recipients: &Recipients) -> Cow<'g, Given> {
-    if !evidence.depends_on_recipients() || *recipients == Recipients::Unregistered {
-        return Cow::Borrowed(given);
-    }
-    Cow::Owned(Given { consent: evidence.state(recipients), ..given.clone() })
 }

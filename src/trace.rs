@@ -13,6 +13,7 @@ use crate::{
         ConsentState, ConsentTypes, Evidence,
         gate::{Missing, Settled},
     },
+    container::Inactive,
     cookie::CookieRefusal,
     event::{self, EventId},
     hit::HitId,
@@ -74,11 +75,45 @@ fn is_zero(number: &usize) -> bool {
 #[derive(Clone, Debug, Serialize)]
 pub struct TagTrace {
     pub tag: Arc<str>,
+    #[serde(skip_serializing_if = "Part::is_own")]
+    pub part: Part,
     #[serde(flatten)]
     pub verdict: TagVerdict,
     /// What the tag's script and its helpers dropped, corrected or logged.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
+}
+
+/// For whom a tag had its turn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    Own,
+    /// Before another tag.
+    SetUp {
+        of: Arc<str>,
+    },
+    /// After another tag.
+    CleanUp {
+        of: Arc<str>,
+    },
+}
+
+impl Part {
+    fn is_own(&self) -> bool {
+        *self == Self::Own
+    }
+}
+
+/// What stands after a tag's name: ` (set-up of "Purchase")`.
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Own => Ok(()),
+            Self::SetUp { of } => write!(f, " (set-up of {of:?})"),
+            Self::CleanUp { of } => write!(f, " (clean-up of {of:?})"),
+        }
+    }
 }
 
 /// What became of a tag for one event.
@@ -102,6 +137,19 @@ pub enum TagVerdict {
         trigger: Arc<str>,
     },
     Paused,
+    /// The hit came outside of the tag's period.
+    Inactive {
+        why: Inactive,
+    },
+    /// The tag that runs before it failed, or did not run.
+    SetupFailed {
+        setup: Arc<str>,
+        why: Box<str>,
+    },
+    /// The tag after which it cleans up failed, and it cleans up after success only.
+    NoCleanup {
+        of: Arc<str>,
+    },
     /// Consent is missing and the visitor has not answered: the page may send the event again after a grant.
     Held {
         needs: ConsentTypes,
@@ -390,6 +438,12 @@ impl fmt::Display for TagVerdict {
             }
             Self::Excepted { trigger } => write!(f, "not triggered: exception {trigger:?} matched"),
             Self::Paused => f.write_str("paused"),
+            Self::Inactive { why: Inactive::Until(from) } => write!(f, "not active until {from}"),
+            Self::Inactive { why: Inactive::Since(to) } => write!(f, "not active since {to}"),
+            Self::SetupFailed { setup, why } => write!(f, "not run: its set-up tag {setup:?} failed: {why}"),
+            Self::NoCleanup { of } => {
+                write!(f, "not run: the tag {of:?} failed, and this one cleans up only after its success")
+            }
             Self::Held { why, .. } => write!(f, "held for consent: {why}"),
             Self::Blocked { why, forgotten, .. } => {
                 write!(f, "blocked by consent: {why}")?;

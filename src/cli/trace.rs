@@ -189,7 +189,7 @@ fn event_text(out: &mut impl Write, event: &EventTrace) -> anyhow::Result<()> {
     }
     for tag in &event.tags {
         let mark = if matches!(tag.verdict, TagVerdict::Ran { .. }) { "+" } else { "-" };
-        writeln!(out, "  {mark} {}: {}", tag.tag, tag.verdict)?;
+        writeln!(out, "  {mark} {}{}: {}", tag.tag, tag.part, tag.verdict)?;
         for note in &tag.notes {
             let label = if note.level == Level::Debug { "note" } else { note.level.name() };
             writeln!(out, "      {label}: {note}")?;

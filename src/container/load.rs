@@ -24,6 +24,7 @@ mod hosts;
 mod items;
 mod known;
 mod parameters;
+mod sequences;
 mod tags;
 mod templates;
 mod triggers;

@@ -5,7 +5,7 @@ use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
 use super::diagnostic::quoted;
-use super::yaml::{Node, OneOrMany, Placed, PlacedMap, Scalar};
+use super::yaml::{Node, OneOrMany, Placed, PlacedMap, Scalar, ScalarOr};
 
 pub mod variables;
 
@@ -80,7 +80,7 @@ pub struct TagRule {
     /// The template's name, such as `openai_conversion`.
     pub template: Placed<Box<str>>,
     /// Triggers, any of which makes the tag fire.
-    pub triggers: OneOrMany<Placed<Box<str>>>,
+    pub triggers: Option<OneOrMany<Placed<Box<str>>>>,
     /// Triggers, any of which keeps the tag from firing.
     pub exceptions: Option<OneOrMany<Placed<Box<str>>>>,
     /// The Consent Mode types that must be granted, or `none`.
@@ -96,9 +96,33 @@ pub struct TagRule {
     /// A paused tag never fires.
     #[serde(default)]
     pub paused: bool,
+    /// The span of time in which the tag may fire.
+    pub active: Option<Placed<PeriodRule>>,
+    /// The tag that runs before this one.
+    pub setup: Option<ScalarOr<Placed<Box<str>>, StepRule>>,
+    /// The tag that runs after this one.
+    pub cleanup: Option<ScalarOr<Placed<Box<str>>, StepRule>>,
     /// The template's fields. Texts may hold `{{Variable}}`.
     #[serde(default)]
     pub parameters: PlacedMap<Node>,
+}
+
+/// A span of time, by instants such as `2026-12-01T00:00:00Z`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PeriodRule {
+    pub from: Option<Placed<Box<str>>>,
+    /// The first instant that is no longer part of it.
+    pub to: Option<Placed<Box<str>>>,
+}
+
+/// A tag that runs before or after another.
+#[derive(Debug, Deserialize)]
+pub struct StepRule {
+    pub tag: Placed<Box<str>>,
+    /// The later of the two does not run if the earlier failed.
+    #[serde(default)]
+    pub stop_on_failure: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{TriggerVerdict, index::Groups};
 use crate::{
     container::{Activity, Container, Tag, TagIndex},
-    trace::{TagTrace, TagVerdict},
+    trace::{Part, TagTrace, TagVerdict},
     variable::Moment,
 };
 
@@ -51,7 +51,12 @@ pub fn choose(container: &Container, moment: &Moment<'_>, told: usize) -> Choice
     rest.extend(others);
     rest.sort_by_key(|(index, _)| *index);
     let name = |index: TagIndex| container.tags.get(index.0).map(|tag| Arc::clone(&tag.name)).unwrap_or_default();
-    let rest = rest.into_iter().map(|(index, verdict)| TagTrace { tag: name(index), verdict, notes: Vec::new() });
+    let rest = rest.into_iter().map(|(index, verdict)| TagTrace {
+        tag: name(index),
+        part: Part::Own,
+        verdict,
+        notes: Vec::new(),
+    });
     Choice { rest: rest.collect(), fire, untold }
 }
 
@@ -96,10 +101,15 @@ fn reason(container: &Container, tag: &Tag, moment: &Moment<'_>) -> Option<TagVe
     })
 }
 
-/// Why a tag that a trigger chose does not fire all the same.
-fn refusal(container: &Container, tag: &Tag, moment: &Moment<'_>) -> Option<TagVerdict> {
-    if tag.activity == Activity::Paused {
-        return Some(TagVerdict::Paused);
+/// Why a tag that was chosen does not fire all the same.
+pub fn refusal(container: &Container, tag: &Tag, moment: &Moment<'_>) -> Option<TagVerdict> {
+    match tag.activity {
+        Activity::Paused => return Some(TagVerdict::Paused),
+        Activity::Active(period) => {
+            if let Some(why) = period.excludes(moment.hit.received) {
+                return Some(TagVerdict::Inactive { why });
+            }
+        }
     }
     let mut exceptions = tag.exceptions.iter().filter_map(|exception| container.triggers.get(exception.0));
     let matched = exceptions.find(|exception| exception.matches(moment))?;

@@ -121,6 +121,7 @@ impl Names {
             let message = format!("there is no {} {}", self.kind, quoted(name));
             let code = match self.kind {
                 "variable" => "unknown-variable",
+                "tag" => "unknown-tag",
                 _ => "unknown-trigger",
             };
             let problem = Diagnostic::error(code, message).at(place.clone()).of(owner);

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Item, Items, Names, Reading, consent, consent_type, parameters, templates};
+use super::{
+    Item, Items, Names, Reading, consent, consent_type, parameters,
+    sequences::{self, Sequence},
+    templates,
+};
 use crate::{
     client::{Client, Keeping},
     consent::{
@@ -10,12 +14,13 @@ use crate::{
         gate::{ConsentNeed, WhenDenied},
     },
     container::{
-        Activity, Tag,
+        Activity, Period, Serves, Tag,
         diagnostic::{Diagnostic, Diagnostics, quoted},
-        model::{TagRule, WhenDeniedRule},
+        model::{PeriodRule, TagRule, WhenDeniedRule},
         yaml::Placed,
     },
     script::Parameters,
+    time::Timestamp,
     trigger::TriggerIndex,
 };
 
@@ -29,7 +34,10 @@ pub(super) struct Known<'a> {
 
 pub(super) fn compile(items: Items<TagRule>, known: &Known<'_>, diagnostics: &mut Diagnostics) -> Vec<Tag> {
     note_holds(&items, diagnostics);
-    items.list.iter().filter_map(|item| tag(item, known, diagnostics)).collect()
+    let (items, names) = items.into_parts("tag");
+    let sequences = sequences::compile(&items, &names, diagnostics);
+    let parts = items.iter().zip(sequences);
+    parts.filter_map(|(item, sequence)| tag(item, sequence, known, diagnostics)).collect()
 }
 
 /// Says once where `when_denied: hold` is obeyed, because it cannot be everywhere.
@@ -49,18 +57,21 @@ fn note_holds(items: &Items<TagRule>, diagnostics: &mut Diagnostics) {
 }
 
 /// `None` goes with at least one error.
-fn tag(item: &Item<TagRule>, known: &Known<'_>, diagnostics: &mut Diagnostics) -> Option<Tag> {
+fn tag(item: &Item<TagRule>, sequence: Sequence, known: &Known<'_>, diagnostics: &mut Diagnostics) -> Option<Tag> {
     let owner = format!("tag {}", quoted(&item.name));
     let rule = &item.rule;
     let template = templates::find(known.templates, &rule.template, &owner, diagnostics);
-    let triggers = triggers_of(rule.triggers.as_slice(), &owner, known.triggers, diagnostics);
+    let named = rule.triggers.as_ref().map_or(&[][..], |triggers| triggers.as_slice());
+    let triggers = triggers_of(named, &owner, known.triggers, diagnostics);
     let exceptions = rule.exceptions.as_ref().map_or(&[][..], |exceptions| exceptions.as_slice());
     let exceptions = triggers_of(exceptions, &owner, known.triggers, diagnostics);
-    if rule.triggers.as_slice().is_empty() && !rule.paused {
+    let may_be_misspelt = rule.triggers.is_none() && item.reading == Reading::Flawed;
+    if named.is_empty() && sequence.serves == Serves::Itself && !rule.paused && !may_be_misspelt {
         let problem = Diagnostic::error("absent-trigger", format!("{owner} has no triggers, so it never fires"));
-        let help = "name at least one trigger, or say paused: true".to_owned();
+        let help = "name a trigger, make it the set-up or clean-up of another tag, or say paused: true".to_owned();
         diagnostics.push(problem.at(item.place.clone()).of(&*owner).help(help));
     }
+    let period = rule.active.as_ref().map_or(Period::default(), |rule| period(rule, item.reading, &owner, diagnostics));
     let needed = template.map_or(ConsentTypes::NONE, |template| template.consent);
     let need = need(item, needed, &owner, diagnostics);
     let parameters = template.map(|template| {
@@ -86,8 +97,37 @@ fn tag(item: &Item<TagRule>, known: &Known<'_>, diagnostics: &mut Diagnostics) -
             WhenDeniedRule::Hold => WhenDenied::Hold,
         },
         priority: rule.priority,
-        activity: if rule.paused { Activity::Paused } else { Activity::Active },
+        activity: if rule.paused { Activity::Paused } else { Activity::Active(period) },
+        setup: sequence.setup,
+        cleanup: sequence.cleanup,
+        serves: sequence.serves,
     })
+}
+
+fn period(rule: &Placed<PeriodRule>, reading: Reading, owner: &str, diagnostics: &mut Diagnostics) -> Period {
+    let mut instant = |text: &Option<Placed<Box<str>>>| {
+        let text = text.as_ref()?;
+        let instant = text.parse::<jiff::Timestamp>().ok();
+        if instant.is_none() {
+            let problem = Diagnostic::error("bad-time", format!("{} is no instant", quoted(text)));
+            let help = "write a date, a time and its offset, such as 2026-12-01T00:00:00Z or 2026-12-01T01:00:00+01:00";
+            diagnostics.push(problem.at(text.place.clone()).of(owner).help(help.to_owned()));
+        }
+        Some(Timestamp(instant?.as_millisecond()))
+    };
+    let period = Period { from: instant(&rule.from), to: instant(&rule.to) };
+    let (message, help) = match (period.from, period.to, &rule.from, &rule.to) {
+        (Some(from), Some(to), ..) if from >= to => {
+            ("its period ends before it begins, so the tag never fires", "from comes before to")
+        }
+        (.., None, None) if reading == Reading::Sound => {
+            ("its period has neither beginning nor end", "add from, or to, or both, or delete it")
+        }
+        _ => return period,
+    };
+    let problem = Diagnostic::error("bad-period", message).at(rule.place.clone()).of(owner);
+    diagnostics.push(problem.help(help.to_owned()));
+    period
 }
 
 fn triggers_of(
