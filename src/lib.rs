@@ -50,6 +50,7 @@ pub mod delivery;
 pub mod demo;
 pub mod desk;
 pub mod error;
+pub mod git;
 pub mod logging;
 pub mod metrics;
 pub mod outbox;

@@ -146,6 +146,12 @@ pub fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
+/// The names of the environment variables that begin like this.
+#[expect(clippy::disallowed_methods, reason = "the environment is read in this file")]
+pub fn variables_starting(start: &str) -> impl Iterator<Item = OsString> {
+    std::env::vars_os().map(|(name, _)| name).filter(move |name| name.as_encoded_bytes().starts_with(start.as_bytes()))
+}
+
 /// The environment variables that a container may read: those that are always allowed, and the operator's own. One
 /// that is not UTF-8 counts as absent.
 #[expect(clippy::disallowed_methods, reason = "the environment is read in this file")]

@@ -79,14 +79,23 @@ fn ensure_own_file(path: &Path, root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether a container reads this file: a direct child of `rules/` or `tags/` that is no hidden one. The loader says of
+/// `.yml` that it is not read, rather than nobody.
+pub fn is_read(path: &str) -> bool {
+    let name = ["rules/", "tags/"].iter().find_map(|part| path.strip_prefix(part));
+    name.is_some_and(|name| {
+        let is_ours = [".yaml", ".rhai", ".yml"].iter().any(|ending| name.ends_with(ending));
+        is_ours && !name.starts_with('.') && !name.contains('/')
+    })
+}
+
 fn read_into(files: &mut Sources, folder: &Path, prefix: &str, root: &Path) -> anyhow::Result<()> {
     let list = || format!("cannot list {}", folder.display());
     for entry in fs::read_dir(folder).with_context(list)? {
         let path: PathBuf = entry.with_context(list)?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        // The loader says of `.yml` that it is not read, rather than nobody.
-        let is_ours = [".yaml", ".rhai", ".yml"].iter().any(|ending| name.ends_with(ending));
-        if !is_ours || name.starts_with('.') {
+        let inner = format!("{prefix}/{name}");
+        if !is_read(&inner) {
             continue;
         }
         ensure_own_file(&path, root)?;
@@ -94,10 +103,10 @@ fn read_into(files: &mut Sources, folder: &Path, prefix: &str, root: &Path) -> a
         let size = fs::metadata(&path).with_context(read)?.len();
         // One byte more than the limit is enough for the loader to say that the file is too large.
         if size > MAX_FILE_BYTES as u64 {
-            files.insert(format!("{prefix}/{name}").into(), vec![b' '; MAX_FILE_BYTES + 1]);
+            files.insert(inner.into(), vec![b' '; MAX_FILE_BYTES + 1]);
             continue;
         }
-        files.insert(format!("{prefix}/{name}").into(), fs::read(&path).with_context(read)?);
+        files.insert(inner.into(), fs::read(&path).with_context(read)?);
     }
     Ok(())
 }
