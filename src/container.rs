@@ -22,6 +22,7 @@ use crate::{
 };
 
 pub mod diagnostic;
+pub mod diff;
 pub mod folder;
 mod host;
 pub mod load;

@@ -170,6 +170,11 @@ pub fn parse(file: &Arc<str>, bytes: &[u8], diagnostics: &mut Diagnostics) -> Op
     }
 }
 
+/// Whether a scalar without quotes would be this text, and no number, boolean or null.
+pub fn reads_as_text(text: &str) -> bool {
+    matches!(scalar::resolve(text), Value::Text(_))
+}
+
 /// The file as text, if it is UTF-8 of a reasonable size without characters that YAML forbids.
 fn readable<'b>(file: &Arc<str>, bytes: &'b [u8]) -> Result<&'b str, Box<Diagnostic>> {
     if bytes.len() > MAX_FILE_BYTES {

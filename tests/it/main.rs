@@ -19,6 +19,7 @@ mod command_line;
 mod dead_letters;
 mod deduplication;
 mod diagnostics;
+mod diffs;
 mod documents;
 mod durability;
 mod forget;

@@ -1,0 +1,202 @@
+//! What changes between two versions of a container, in words and by object. Takes the files of both; gives a list of
+//! changes, such as `tag "Sign-up": consent none -> ad_storage`.
+//!
+//! Works on what is written, item by item, after the differences that mean nothing are taken out: comments, spelling,
+//! which file an item stands in, the order of what has none. So it is complete without knowing every key: whatever
+//! differs then is told, if need be in the words of the file.
+
+use std::{collections::BTreeSet, fmt};
+
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use super::{
+    diagnostic::{Sources, quoted},
+    load::plain,
+    yaml::Node,
+};
+
+mod cases;
+mod fields;
+mod order;
+mod outline;
+mod script;
+mod sequence;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use outline::{Content, Outline};
+
+/// One thing that is otherwise, of one object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    pub object: Object,
+    pub what: What,
+}
+
+/// What a container is made of, as it is called.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Object {
+    /// `tag`, `trigger`, `consent`, `template`, …
+    pub kind: Box<str>,
+    /// `None` for what there is one of.
+    pub name: Option<Box<str>>,
+}
+
+/// What became of an object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// With the gist of it.
+    Added(String),
+    Removed,
+    /// A value was changed, added or removed.
+    Value(ValueChange),
+    /// The same values stand in another order.
+    Order {
+        field: String,
+    },
+    /// A tag of the same priority fires at another point.
+    Turn {
+        /// The tag it comes before; `None` for the last.
+        before: Option<Box<str>>,
+    },
+    /// A script; its lines.
+    Script(script::Lines),
+    Cases(cases::Cases),
+    /// A file that cannot be read differs, so that nothing can be said about what is in it.
+    Unreadable,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValueChange {
+    /// Such as `consent` or `parameter event`.
+    pub field: String,
+    pub before: Option<Node>,
+    pub after: Option<Node>,
+    pub is_condition: bool,
+}
+
+/// Everything that differs in meaning; empty if nothing does. `library` holds the templates that come with the program.
+pub fn compare(before: &Sources, after: &Sources, library: &Sources) -> Vec<Change> {
+    let (before, after) = (Outline::of(before, library), Outline::of(after, library));
+    let objects: BTreeSet<_> = before.objects.keys().chain(after.objects.keys()).collect();
+    let mut changes = Vec::new();
+    for object in objects {
+        let pair = (before.objects.get(object), after.objects.get(object));
+        let mut told = |what| changes.push(Change { object: object.clone(), what });
+        match pair {
+            (None, Some(content)) => told(What::Added(words::gist(object, content))),
+            (Some(_), None) => told(What::Removed),
+            (Some(before), Some(after)) => between(before, after, &mut told),
+            (None, None) => {}
+        }
+    }
+    changes.extend(order::of_tags(&before, &after));
+    changes.sort_by(|a, b| rank(&a.object).cmp(&rank(&b.object)));
+    changes
+}
+
+fn between(before: &Content, after: &Content, told: &mut impl FnMut(What)) {
+    match (before, after) {
+        (Content::Rule(before), Content::Rule(after)) => fields::compare(before, after, told),
+        (Content::Template(before), Content::Template(after)) => {
+            let (old, new) = (before.manifest.as_deref(), after.manifest.as_deref());
+            match (old, new) {
+                (Some(Content::Rule(old)), Some(Content::Rule(new))) => fields::compare(old, new, told),
+                _ if old == new => {}
+                _ => told(What::Unreadable),
+            }
+            if let Some(lines) = script::compare(before.script.as_deref(), after.script.as_deref()) {
+                told(What::Script(lines));
+            }
+        }
+        (Content::Cases(before), Content::Cases(after)) => {
+            if let Some(cases) = cases::compare(before, after) {
+                told(What::Cases(cases));
+            }
+        }
+        _ if before == after => {}
+        _ => told(What::Unreadable),
+    }
+}
+
+/// In which order objects are told of: what fires, when, and by which values, before what stands around it.
+fn rank(object: &Object) -> (usize, &Object) {
+    const ORDER: [&str; 6] = ["tag", "trigger", "variable", "transformation", "consent", "settings"];
+    const LAST: [&str; 3] = ["template", "test cases", "file"];
+    let first = ORDER.iter().position(|kind| **kind == *object.kind);
+    let last = LAST.iter().position(|kind| **kind == *object.kind).map(|place| ORDER.len() + 1 + place);
+    (first.or(last).unwrap_or(ORDER.len()), object)
+}
+
+/// One line a change; says so where there is none.
+pub fn text(changes: &[Change]) -> String {
+    match changes {
+        [] => "no change of meaning\n".to_owned(),
+        changes => changes.iter().map(|change| format!("{change}\n")).collect(),
+    }
+}
+
+/// `tag "Sign-up"`, `consent`.
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) if matches!(&*self.kind, "file" | "test cases") => write!(f, "{} {name}", self.kind),
+            Some(name) => write!(f, "{} {}", self.kind, quoted(name)),
+            None => f.write_str(&self.kind),
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { object, what } = self;
+        match what {
+            What::Added(gist) if gist.is_empty() => write!(f, "{object} added"),
+            What::Added(gist) => write!(f, "{object} added: {gist}"),
+            What::Removed => write!(f, "{object} removed"),
+            What::Value(change) => write!(f, "{object}: {}", words::value_change(change)),
+            What::Order { field } => write!(f, "{object}: {field} in another order"),
+            What::Turn { before: Some(other) } => write!(f, "{object}: fires before {} now", quoted(other)),
+            What::Turn { before: None } => write!(f, "{object}: fires last now"),
+            What::Script(lines) => write!(f, "{object}: {lines}"),
+            What::Cases(cases) => write!(f, "{object}: {cases}"),
+            What::Unreadable => write!(f, "{object}: differs, and at least one of the two cannot be read"),
+        }
+    }
+}
+
+impl What {
+    /// As programs are told.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Added(_) => "added",
+            Self::Removed => "removed",
+            Self::Value(_) | Self::Script(_) | Self::Cases(_) | Self::Unreadable => "changed",
+            Self::Order { .. } | Self::Turn { .. } => "moved",
+        }
+    }
+}
+
+impl Serialize for Change {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("object", &self.object.kind)?;
+        if let Some(name) = &self.object.name {
+            map.serialize_entry("name", name)?;
+        }
+        map.serialize_entry("change", self.what.name())?;
+        match &self.what {
+            What::Value(change) => {
+                map.serialize_entry("field", &change.field)?;
+                map.serialize_entry("before", &change.before.as_ref().map(plain))?;
+                map.serialize_entry("after", &change.after.as_ref().map(plain))?;
+            }
+            What::Order { field } => map.serialize_entry("field", field)?,
+            _ => {}
+        }
+        map.serialize_entry("words", &self.to_string())?;
+        map.end()
+    }
+}
