@@ -14,6 +14,7 @@ use crate::{
     },
     script::{Parameters, ScriptIndex, Workshop},
     time::Timestamp,
+    transformation::{Transformation, TransformationIndex},
     trigger::{
         Trigger, TriggerIndex,
         index::{Groups, TriggerIndexByName},
@@ -40,6 +41,8 @@ pub struct Container {
     pub tags: Vec<Tag>,
     pub triggers: Vec<Trigger>,
     pub variables: Vec<Variable>,
+    /// In the order in which they apply.
+    pub transformations: Vec<Transformation>,
     pub consent: ConsentSettings,
     pub settings: ContainerSettings,
     pub scripts: Workshop,
@@ -80,6 +83,8 @@ pub struct Tag {
     /// The tag that runs after it.
     pub cleanup: Option<Step>,
     pub serves: Serves,
+    /// What changes the event that it sees, in this order.
+    pub transformations: Vec<TransformationIndex>,
 }
 
 /// When a tag may fire at all.
@@ -160,6 +165,7 @@ pub struct Parts {
     pub tags: Vec<Tag>,
     pub triggers: Vec<Trigger>,
     pub variables: Vec<Variable>,
+    pub transformations: Vec<Transformation>,
     pub consent: ConsentSettings,
     pub settings: ContainerSettings,
     pub scripts: Workshop,
@@ -191,7 +197,7 @@ fn in_firing_order(tags: Vec<Tag>) -> Vec<Tag> {
 impl Container {
     /// Sorts the tags into firing order, and makes the indexes and what else is the same for every event.
     pub fn assemble(parts: Parts) -> Self {
-        let Parts { version, tags, triggers, variables, consent, settings, scripts } = parts;
+        let Parts { version, tags, triggers, variables, transformations, consent, settings, scripts } = parts;
         let mut tags = in_firing_order(tags);
         for tag in &mut tags {
             tag.parameters.prepare(&variables, scripts.seats());
@@ -205,7 +211,7 @@ impl Container {
             }
         }
         let index = TriggerIndexByName::new(&triggers, &tags_of_trigger);
-        Self { version, tags, triggers, variables, consent, settings, scripts, index, tags_of_trigger }
+        Self { version, tags, triggers, variables, transformations, consent, settings, scripts, index, tags_of_trigger }
     }
 
     /// The triggers that look at this event, in groups.

@@ -9,9 +9,9 @@
 //! 4. [`consent`] resolves what the visitor allowed; unknown counts as denied.
 //! 5. [`trigger`]s choose tags by the event and its [`variable`]s: each is now a firing.
 //! 6. The [gate](consent::gate) turns a firing into a permission to run, or holds or blocks it.
-//! 7. A permitted tag's [`script`] runs in its cage, with helpers such as [`openai`], and returns [`call`]s and
-//!    [`cookie`]s; calls that were accepted just before are suppressed by [`deduplication`]. Everything decided so far
-//!    stands in the [`trace`].
+//! 7. [`transformation`]s change what the tag sees of the event. Its [`script`] runs in its cage, with helpers such as
+//!    [`openai`], and returns [`call`]s and [`cookie`]s; calls that were accepted just before are suppressed by
+//!    [`deduplication`]. Everything decided so far stands in the [`trace`].
 //! 8. The [`outbox`] makes the calls durable; only then is the hit answered.
 //! 9. [`delivery`] takes them to their destination: batches, retries, pauses, dead letters.
 //!
@@ -33,6 +33,7 @@ pub mod pipeline;
 pub mod script;
 pub mod time;
 pub mod trace;
+pub mod transformation;
 pub mod trigger;
 pub mod variable;
 

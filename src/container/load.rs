@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::{
     Container, ContainerSettings, Parts,
     diagnostic::{Diagnostic, Diagnostics, Place, Severity, Sources, did_you_mean, quoted},
-    model::{ConsentRule, SECTIONS, SettingsRule, TagRule, TriggerRule, variables::VariableRule},
+    model::{ConsentRule, SECTIONS, SettingsRule, TagRule, TransformationRule, TriggerRule, variables::VariableRule},
     yaml::{self, Key, Node, Placed, Value, decode::Context, decode::decode},
 };
 use crate::consent::ConsentType;
@@ -27,6 +27,7 @@ mod parameters;
 mod sequences;
 mod tags;
 mod templates;
+mod transformations;
 mod triggers;
 mod values;
 mod variables;
@@ -69,6 +70,7 @@ struct Rules {
     variables: Items<VariableRule>,
     triggers: Items<TriggerRule>,
     tags: Items<TagRule>,
+    transformations: Items<TransformationRule>,
     consent: Vec<ConsentRule>,
     settings: Vec<SettingsRule>,
 }
@@ -103,12 +105,16 @@ pub fn load(files: &Sources, options: LoadOptions<'_>) -> Loaded {
     let (consent, vendors) = consent::compile(&rules.consent, &templates, &variable_names, &mut diagnostics);
     let scope = parameters::Scope { names: &variable_names, variables: &variables };
     let known = tags::Known { templates: &templates, triggers: &trigger_names, variables: scope, vendors: &vendors };
-    let tags = tags::compile(rules.tags, &known, &mut diagnostics);
+    let (tags, tag_names) = rules.tags.into_parts("tag");
+    let names = transformations::Known { tags: &tag_names, variables: &variable_names };
+    let transformations = transformations::compile(rules.transformations, tags.len(), names, &mut diagnostics);
+    let tags = tags::compile(&tags, &tag_names, transformations.of_tags, &known, &mut diagnostics);
+    let transformations = transformations.list;
     let settings = settings(&rules.settings, &mut diagnostics);
 
     let container = (!diagnostics.has_errors()).then(|| {
         let version = options.version.into();
-        Container::assemble(Parts { version, tags, triggers, variables, consent, settings, scripts })
+        Container::assemble(Parts { version, tags, triggers, variables, transformations, consent, settings, scripts })
     });
     Loaded { container, diagnostics, sources }
 }
@@ -135,6 +141,7 @@ impl Rules {
         self.variables.lack_anything();
         self.triggers.lack_anything();
         self.tags.lack_anything();
+        self.transformations.lack_anything();
     }
 
     fn read(&mut self, file: &Arc<str>, root: &Node, diagnostics: &mut Diagnostics) {
@@ -149,6 +156,7 @@ impl Rules {
                 "variables" => self.variables.read("variable", file, section, diagnostics),
                 "triggers" => self.triggers.read("trigger", file, section, diagnostics),
                 "tags" => self.tags.read("tag", file, section, diagnostics),
+                "transformations" => self.transformations.read("transformation", file, section, diagnostics),
                 "consent" => self.consent.extend(read_one(file, key, section, diagnostics)),
                 "settings" => self.settings.extend(read_one(file, key, section, diagnostics)),
                 other => {

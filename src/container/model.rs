@@ -13,7 +13,7 @@ pub mod variables;
 const MAX_PATTERN_BYTES: usize = 1 << 20;
 
 /// The keys of a file under `rules/`.
-pub const SECTIONS: [&str; 5] = ["variables", "triggers", "tags", "consent", "settings"];
+pub const SECTIONS: [&str; 6] = ["variables", "triggers", "tags", "transformations", "consent", "settings"];
 
 /// A trigger: which events, and what must hold of them.
 #[derive(Debug, Deserialize)]
@@ -123,6 +123,28 @@ pub struct StepRule {
     /// The later of the two does not run if the earlier failed.
     #[serde(default)]
     pub stop_on_failure: bool,
+}
+
+/// A transformation: what some tags see of an event in place of what the site sent. It has one of `allow`, `exclude` and
+/// `augment`.
+#[derive(Debug, Deserialize)]
+pub struct TransformationRule {
+    /// The event data that the tags see, by dotted paths; nothing else.
+    pub allow: Option<OneOrMany<Placed<Box<str>>>>,
+    /// The event data that they do not see.
+    pub exclude: Option<OneOrMany<Placed<Box<str>>>>,
+    /// Event data that they see beside it, or in its place. Texts may hold `{{Variable}}`.
+    pub augment: Option<PlacedMap<Node>>,
+    /// The tags that it affects; all if left out.
+    pub tags: Option<OneOrMany<Placed<Box<str>>>>,
+    /// It affects all tags but these.
+    pub all_tags_except: Option<OneOrMany<Placed<Box<str>>>>,
+    /// Conditions that must all hold.
+    #[serde(default)]
+    pub when: Vec<Placed<ConditionRule>>,
+    /// Higher applies first.
+    #[serde(default)]
+    pub priority: i64,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]

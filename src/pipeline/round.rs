@@ -13,6 +13,7 @@ use crate::{
     pipeline::harvest::Harvest,
     script::Given,
     trace::{Note, Part, TagTrace, TagVerdict},
+    transformation::{self, Seen},
     trigger::choice,
     variable::Moment,
 };
@@ -143,8 +144,19 @@ impl<'a, 'h> Round<'a, 'h> {
     }
 
     fn run(&mut self, permitted: &Permitted<'_>, given: &Given) -> (TagVerdict, Vec<Note>) {
-        let run = self.container.scripts.run(permitted, self.moment, given);
-        (self.harvest.record(run.outcome, given), run.notes)
+        let Seen { given: seen, mut notes } = transformation::seen_by(permitted.tag(), self.moment, given);
+        let run = match &seen {
+            Cow::Borrowed(given) => self.container.scripts.run(permitted, self.moment, given),
+            Cow::Owned(given) => {
+                let moment = Moment::new(self.container, given);
+                let run = self.container.scripts.run(permitted, &moment, given);
+                notes.extend(moment.into_notes());
+                run
+            }
+        };
+        notes.extend(run.notes);
+        // A cookie's domain depends on the page that the event came from, whatever the tag saw of it.
+        (self.harvest.record(run.outcome, given), notes)
     }
 
     /// Runs the tag that comes after this one, which has run.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Item, Items, Names, Reading, consent, consent_type, parameters,
+    Item, Names, Reading, consent, consent_type, parameters,
     sequences::{self, Sequence},
     templates,
 };
@@ -21,6 +21,7 @@ use crate::{
     },
     script::Parameters,
     time::Timestamp,
+    transformation::TransformationIndex,
     trigger::TriggerIndex,
 };
 
@@ -32,17 +33,26 @@ pub(super) struct Known<'a> {
     pub vendors: &'a consent::VendorIds,
 }
 
-pub(super) fn compile(items: Items<TagRule>, known: &Known<'_>, diagnostics: &mut Diagnostics) -> Vec<Tag> {
-    note_holds(&items, diagnostics);
-    let (items, names) = items.into_parts("tag");
-    let sequences = sequences::compile(&items, &names, diagnostics);
-    let parts = items.iter().zip(sequences);
-    parts.filter_map(|(item, sequence)| tag(item, sequence, known, diagnostics)).collect()
+/// `transformations` has those that affect each tag, in the order of the items.
+pub(super) fn compile(
+    items: &[Item<TagRule>],
+    names: &Names,
+    transformations: Vec<Vec<TransformationIndex>>,
+    known: &Known<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Tag> {
+    note_holds(items, diagnostics);
+    let sequences = sequences::compile(items, names, diagnostics);
+    let parts = items.iter().zip(sequences).zip(transformations);
+    let tags = parts.filter_map(|((item, sequence), transformations)| {
+        Some(Tag { transformations, ..tag(item, sequence, known, diagnostics)? })
+    });
+    tags.collect()
 }
 
 /// Says once where `when_denied: hold` is obeyed, because it cannot be everywhere.
-fn note_holds(items: &Items<TagRule>, diagnostics: &mut Diagnostics) {
-    let mut holding = items.list.iter().filter(|item| matches!(item.rule.when_denied, WhenDeniedRule::Hold));
+fn note_holds(items: &[Item<TagRule>], diagnostics: &mut Diagnostics) {
+    let mut holding = items.iter().filter(|item| matches!(item.rule.when_denied, WhenDeniedRule::Hold));
     let Some(first) = holding.next() else { return };
     let others = match holding.count() {
         0 => "holds".to_owned(),
@@ -101,6 +111,7 @@ fn tag(item: &Item<TagRule>, sequence: Sequence, known: &Known<'_>, diagnostics:
         setup: sequence.setup,
         cleanup: sequence.cleanup,
         serves: sequence.serves,
+        transformations: Vec::new(),
     })
 }
 
