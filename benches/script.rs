@@ -190,6 +190,7 @@ fn main() {
         event,
         hit: Arc::clone(&hit),
         client: Client::DataLayer,
+        position: 0,
         consent: ConsentState::default(),
         hit_time: HitTime::new(Duration::from_secs(3600)),
         clock: monotonic_clock,

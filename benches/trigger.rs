@@ -124,6 +124,7 @@ fn givens() -> Vec<Given> {
         event: Arc::new(event),
         hit: Arc::clone(&hit),
         client: Client::DataLayer,
+        position: 0,
         consent: ConsentState::default(),
         hit_time: HitTime::new(Duration::from_secs(1)),
         clock: || Duration::ZERO,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::time::Timestamp;
 
 pub mod http;
+pub mod relay;
 
 /// One outgoing request as a script asked for it. Scripts never send: they return calls.
 #[derive(Clone, Debug, PartialEq)]

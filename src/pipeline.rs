@@ -92,11 +92,12 @@ pub fn process(container: &Container, client: Client, hit: &Arc<Hit>, surroundin
     let of_hit = gather::of_hit(hit, &container.consent);
     let hit_time = HitTime::new(HIT_TIME);
     let mut harvest = Harvest::new(events.len(), Sieve::new(surroundings.recent, hit.received));
-    for Read { event, mut notes } in events {
+    for (position, Read { event, mut notes }) in events.into_iter().enumerate() {
         let mut given = Given {
             event: Arc::new(event),
             hit: Arc::clone(hit),
             client,
+            position,
             // Nothing is allowed while it is being found out.
             consent: ConsentState::default(),
             hit_time: hit_time.clone(),

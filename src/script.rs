@@ -10,7 +10,7 @@ use rhai::{AST, Dynamic, Engine, EvalAltResult, Position};
 use serde::Serialize;
 
 use crate::{
-    call::{Account, Call},
+    call::{Account, Call, relay::Relay},
     client::Client,
     consent::{ConsentState, gate::Permitted},
     container::{Hosts, Tag, yaml::Passage},
@@ -24,6 +24,7 @@ use crate::{
 mod api;
 mod cage;
 mod expression;
+mod ga4;
 mod http;
 mod openai;
 mod parameters;
@@ -47,6 +48,8 @@ pub struct Given {
     pub hit: Arc<Hit>,
     /// Which client claimed the hit.
     pub client: Client,
+    /// Which of the hit's events it is, from 0.
+    pub position: usize,
     pub consent: ConsentState,
     /// What is left for the scripts of this hit.
     pub hit_time: HitTime,
@@ -57,6 +60,8 @@ pub struct Given {
 #[derive(Debug, Default)]
 pub struct Asked {
     pub calls: Vec<Call>,
+    /// Calls that pass the hit on, without their body: it may be one for several events.
+    pub relays: Vec<(Call, Relay)>,
     pub cookies: Vec<SetCookie>,
 }
 
@@ -225,6 +230,7 @@ fn sorted(tag: &Tag, items: rhai::Array) -> Result<Outcome, String> {
         };
         match Arc::unwrap_or_clone(request) {
             api::Request::Call(request) => asked.calls.push(request.by(&tag.name)),
+            api::Request::Relay(request, relay) => asked.relays.push((request.by(&tag.name), relay)),
             api::Request::Cookie(cookie) => asked.cookies.push(cookie),
             api::Request::Skip(reason) if alone => {
                 return Ok(Outcome::Skipped { reason: redacted(&plain(&reason, MAX_WORDS)).into() });
@@ -233,7 +239,7 @@ fn sorted(tag: &Tag, items: rhai::Array) -> Result<Outcome, String> {
                 return Err("a script that returns skip(reason) returns nothing beside it".to_owned());
             }
         }
-        if asked.calls.len() + asked.cookies.len() > MAX_REQUESTS {
+        if asked.calls.len() + asked.relays.len() + asked.cookies.len() > MAX_REQUESTS {
             return Err(format!("a script may ask for {MAX_REQUESTS} calls and cookies, but this one asked for more"));
         }
     }
@@ -244,11 +250,12 @@ fn sorted(tag: &Tag, items: rhai::Array) -> Result<Outcome, String> {
 fn permitted(tag: &Tag, outcome: Outcome, script: &str) -> Result<Outcome, String> {
     let Outcome::Asked(asked) = &outcome else { return Ok(outcome) };
     let (template, name) = (&tag.template, &tag.template.name);
-    let mut destinations = asked.calls.iter().map(|call| call.account.destination());
+    let calls = || asked.calls.iter().chain(asked.relays.iter().map(|(call, _)| call));
+    let mut destinations = calls().map(|call| call.account.destination());
     if let Some(wanted) = destinations.find(|wanted| !template.destinations.iter().any(|own| **own == **wanted)) {
         return Err(format!("tags/{name}.yaml does not permit calls to the destination {wanted:?}"));
     }
-    let mut origins = asked.calls.iter().filter_map(|call| match &*call.account {
+    let mut origins = calls().filter_map(|call| match &*call.account {
         Account::Http { origin, .. } => Some(&**origin),
         Account::OpenAi { .. } => None,
     });

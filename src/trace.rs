@@ -181,6 +181,9 @@ pub enum TagVerdict {
         /// Those of its calls that are copies, and were not accepted again.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         suppressed: Vec<SuppressedCall>,
+        /// Those of its calls that go along in a request for an earlier event of the same hit.
+        #[serde(skip_serializing_if = "is_zero")]
+        joined: usize,
         cookies: Vec<CookieVerdict>,
     },
 }
@@ -460,7 +463,7 @@ impl fmt::Display for TagVerdict {
             Self::Settled { why } => write!(f, "settled when the event was first sent: {why}"),
             Self::Skipped { reason } => write!(f, "skipped: {reason}"),
             Self::Failed { error } => write!(f, "failed: {error}"),
-            Self::Ran { calls, suppressed, cookies } => {
+            Self::Ran { calls, suppressed, joined, cookies } => {
                 match calls {
                     0 => f.write_str("ran: no call")?,
                     1 => f.write_str("ran: 1 call")?,
@@ -471,6 +474,9 @@ impl fmt::Display for TagVerdict {
                         all if all == *calls => write!(f, ", suppressed: {original}")?,
                         some => write!(f, ", {some} of them suppressed: {original}")?,
                     }
+                }
+                if *joined > 0 {
+                    f.write_str(", in one request with an earlier event of this hit")?;
                 }
                 for cookie in cookies {
                     match &cookie.refused {

@@ -21,6 +21,7 @@ use crate::{
 
 mod items;
 mod names;
+pub mod onward;
 mod user_data;
 
 /// The only version of the protocol there is.
@@ -29,12 +30,7 @@ const VERSION: &str = "2";
 /// Reads the events of a hit, all or none.
 pub fn read(hit: &Hit, new_id: &dyn Fn() -> Uuid) -> Result<Vec<Read>, BadHit> {
     let shared = Parameters::parse(hit.query.as_bytes(), "the query string")?;
-    let lines: Vec<&[u8]> = hit
-        .body
-        .split(|byte| *byte == b'\n')
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-        .filter(|line| !line.is_empty())
-        .collect();
+    let lines: Vec<&[u8]> = lines(&hit.body).collect();
     if lines.is_empty() {
         return Ok(vec![read_event(&shared, "", 0, hit, new_id)?]);
     }
@@ -48,6 +44,12 @@ pub fn read(hit: &Hit, new_id: &dyn Fn() -> Uuid) -> Result<Vec<Read>, BadHit> {
         read_event(&own.over(&shared), &place, line, hit, new_id)
     });
     events.collect()
+}
+
+/// The lines of a batch, one an event.
+fn lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let lines = body.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    lines.filter(|line| !line.is_empty())
 }
 
 /// `place` names the line in a batch; it is empty for a single event.

@@ -2,6 +2,7 @@
 //! written, and each other one its reason.
 
 use crate::{
+    call::{Call, relay::Relay},
     consent::gate::Missing,
     container::Tag,
     cookie::SetCookie,
@@ -12,18 +13,28 @@ use crate::{
     trace::{Cancelled, CookieVerdict, Forgotten, TagVerdict},
 };
 
+/// A call that goes along with that of an earlier event.
+struct Joined;
+
 /// What all tags of a hit asked for so far.
 pub struct Harvest<'a> {
     decided: Decided,
     sieve: Sieve<'a>,
+    /// Calls that pass the hit on, without their body; another event may still join one.
+    relays: Vec<(Call, Relay)>,
 }
 
 impl<'a> Harvest<'a> {
     pub fn new(events: usize, sieve: Sieve<'a>) -> Self {
-        Self { decided: Decided { events, ..Decided::default() }, sieve }
+        Self { decided: Decided { events, ..Decided::default() }, sieve, relays: Vec::new() }
     }
 
-    pub fn into_decided(self) -> Decided {
+    pub fn into_decided(mut self) -> Decided {
+        let relays = self.relays.into_iter().map(|(call, relay)| {
+            // Texts alone become JSON always; the delivery would tell of a call without a body.
+            Call { body: serde_json::to_string(&relay.into_request()).unwrap_or_default().into(), ..call }
+        });
+        self.decided.calls.extend(relays);
         Decided { keys: self.sieve.into_keys(), ..self.decided }
     }
 
@@ -38,12 +49,28 @@ impl<'a> Harvest<'a> {
             Outcome::Skipped { reason } => TagVerdict::Skipped { reason },
             Outcome::Failed(error) => TagVerdict::Failed { error },
             Outcome::Asked(asked) => {
-                let calls = asked.calls.len();
+                let calls = asked.calls.len() + asked.relays.len();
+                let joined = asked.relays.into_iter().filter_map(|(call, relay)| self.relay(call, relay)).count();
                 let suppressed = self.sieve.sift(asked.calls, given.event.id.origin, &mut self.decided.calls);
                 let cookies = asked.cookies.iter().map(|cookie| self.set_cookie(cookie, given)).collect();
-                TagVerdict::Ran { calls, suppressed, cookies }
+                TagVerdict::Ran { calls, suppressed, joined, cookies }
             }
         }
+    }
+
+    /// Keeps an event's part of the hit that is passed on. No copy of it is looked for: pages give several events one id,
+    /// such as an order's to two properties, and whoever receives them counts by other ids.
+    fn relay(&mut self, call: Call, relay: Relay) -> Option<Joined> {
+        let mut relay = relay;
+        let alike = self.relays.iter_mut().filter(|(own, _)| own.tag == call.tag && own.account == call.account);
+        for (_, own) in alike {
+            match own.join(relay) {
+                Ok(()) => return Some(Joined),
+                Err(other) => relay = other,
+            }
+        }
+        self.relays.push((call, relay));
+        None
     }
 
     fn set_cookie(&mut self, cookie: &SetCookie, given: &Given) -> CookieVerdict {

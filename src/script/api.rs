@@ -9,12 +9,13 @@ use sha2::{Digest, Sha256};
 use super::{
     Given,
     cage::{self, Fallible},
-    http, openai,
+    ga4, http, openai,
     parameters::Params,
     value::{to_dynamic, to_json},
 };
 use crate::{
-    call::{Account, Call, CallEvent},
+    call::{Account, Call, CallEvent, relay::Relay},
+    client::Client,
     consent::{ConsentState, ConsentType},
     cookie::{HttpOnly, SameSite, SetCookie},
     event::{self, Event},
@@ -32,9 +33,22 @@ pub struct ParamsHandle(pub Arc<Params>, pub ConsentState);
 #[derive(Clone)]
 pub struct EventHandle(pub Arc<Event>, pub ConsentState);
 
-/// `request` in a script.
+/// `request` in a script, and which part of it is the event's.
 #[derive(Clone)]
-pub struct RequestHandle(pub Arc<Hit>);
+pub struct RequestHandle(pub Arc<Hit>, pub Part);
+
+/// Who read an event out of a hit, and which of the hit's events it is.
+#[derive(Clone, Copy)]
+pub struct Part {
+    pub client: Client,
+    pub position: usize,
+}
+
+impl RequestHandle {
+    pub fn new(given: &Given) -> Self {
+        Self(Arc::clone(&given.hit), Part { client: given.client, position: given.position })
+    }
+}
 
 /// `consent` in a script.
 #[derive(Clone)]
@@ -48,6 +62,8 @@ pub struct Returned(pub Arc<Request>);
 #[derive(Clone)]
 pub enum Request {
     Call(CallRequest),
+    /// The hit itself, whose body is made when all of its events are decided.
+    Relay(CallRequest, Relay),
     Cookie(SetCookie),
     Skip(ImmutableString),
 }
@@ -82,7 +98,7 @@ pub fn values(params: Arc<Params>, given: &Given) -> Scope<'static> {
     scope
         .push(params_name, ParamsHandle(params, given.consent))
         .push(event, EventHandle(Arc::clone(&given.event), given.consent))
-        .push(request, RequestHandle(Arc::clone(&given.hit)))
+        .push(request, RequestHandle::new(given))
         .push(consent, ConsentHandle(given.consent));
     scope
 }
@@ -93,6 +109,7 @@ pub fn register(engine: &mut Engine) {
     register_consent(engine);
     register_results(engine);
     http::register(engine);
+    ga4::register(engine);
     openai::register(engine);
 }
 
@@ -155,6 +172,7 @@ fn register_request(engine: &mut Engine) {
         .register_get("user_agent", |request: &mut RequestHandle| text(request.0.header("user-agent")))
         .register_get("host", |request: &mut RequestHandle| text(Some(&request.0.host)))
         .register_get("method", |request: &mut RequestHandle| text(Some(request.0.method.as_str())))
+        .register_get("client", |request: &mut RequestHandle| text(Some(request.1.client.name())))
         .register_get("path", |request: &mut RequestHandle| text(Some(&request.0.path)))
         .register_fn("header", |request: &mut RequestHandle, name: &str| match name.to_ascii_lowercase().as_str() {
             // Cookies are read one by one, and credentials not at all.

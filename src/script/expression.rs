@@ -76,7 +76,7 @@ impl Workshop {
             let mut scope = Scope::new();
             scope
                 .push(event, EventHandle(Arc::clone(&given.event), given.consent))
-                .push(request, RequestHandle(Arc::clone(&given.hit)))
+                .push(request, RequestHandle::new(given))
                 .push(own, VariablesHandle(variables));
             let returned = seat.engine.eval_ast_with_scope::<Dynamic>(&mut scope, script)?;
             value::to_json(&returned)

@@ -126,7 +126,7 @@ fn short_hash(method: Method, url: &Url) -> String {
 }
 
 /// An address that means what it looks like: `http` or `https`, no user name, no way up in its path.
-fn url_of(text: &str) -> Fallible<Url> {
+pub(super) fn url_of(text: &str) -> Fallible<Url> {
     if text.len() > MAX_URL {
         return Err(format!("the url is longer than {MAX_URL} bytes").into());
     }
@@ -222,7 +222,7 @@ fn secret_header(params: &Params, name: &str) -> Fallible<SecretName> {
     }
 }
 
-fn text_of(parts: &mut Map, name: &str) -> Fallible<Option<ImmutableString>> {
+pub(super) fn text_of(parts: &mut Map, name: &str) -> Fallible<Option<ImmutableString>> {
     match parts.remove(name) {
         None => Ok(None),
         Some(value) if value.is_unit() => Ok(None),

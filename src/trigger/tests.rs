@@ -59,6 +59,7 @@ fn given(name: &str, data: Value) -> Given {
         event: Arc::new(event(name, data)),
         hit: Arc::new(hit()),
         client: Client::DataLayer,
+        position: 0,
         consent: ConsentState::default(),
         hit_time: HitTime::new(Duration::from_secs(1)),
         clock: || Duration::ZERO,

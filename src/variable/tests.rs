@@ -66,6 +66,7 @@ fn given(data: Value, hit: Hit) -> Given {
         event: event(data),
         hit: Arc::new(hit),
         client: Client::DataLayer,
+        position: 0,
         consent: ConsentState::default(),
         hit_time: HitTime::new(Duration::from_secs(1)),
         clock: || Duration::ZERO,

@@ -173,3 +173,40 @@ async fn what_a_host_refuses_is_a_dead_letter_and_a_key_it_refuses_pauses_the_ac
     shop.wait_for_pause().await;
     shop.close_leaving(Left { dead: 2, pending: 1, ..Left::default() }).await;
 }
+
+/// A container that relays GA4's hits to this receiver.
+fn relaying(to: &Receiver) -> Place {
+    let place = Place::own_rules();
+    let tag = format!(
+        "triggers:\n  Any: {{ event: \"*\" }}\ntags:\n  GA4:\n    template: ga4_relay\n    triggers: Any\n    \
+         consent: analytics_storage\n    parameters: {{ endpoint: \"{}/g/collect\" }}\n",
+        to.url()
+    );
+    place.write("rules/relay.yaml", &tag);
+    place
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_of_ga4_reaches_google_as_it_came_and_again_until_it_is_taken() {
+    let mut google = Receiver::start(&[503, 204]).await;
+    let shop = Shop::open_with(relaying(&google), stated(&[&google])).await;
+    let query = "v=2&tid=G-1&cid=1.2&_p=3&gcs=G111&gcd=13r3r3r3r5l1&npa=0&dma=1&dma_cps=syphamo&uafvl=A%3B1%7CB%253B2&uap=macOS\
+                 &dl=https%3a%2f%2Fwww.example.com%2F%3Fq%3da+b%27&dt=K%C3%A4se";
+    let lines =
+        ["en=page_view&_s=1&_ee=1", "en=scroll&_s=2&epn.percent_scrolled=90", "en=add_to_cart&_s=3&pr1=idA~nmB%7E~C"];
+    let url = format!("http://{}/g/collect?{query}&sst.rnd=1.2&_uip=192.0.2.1&richsstsse", shop.sites());
+    let request = shop.http.post(url).header("host", crate::harness::HOST).header("origin", "https://www.example.com");
+    let request = request.header("user-agent", "Mozilla/5.0 (Test)").header("cookie", "_ga=GA1.1.1.2");
+    let request = request.header("content-type", "text/plain;charset=UTF-8").body(lines.join("\r\n"));
+    assert_eq!(request.send().await.expect("an answer").status(), 204);
+    for taken in google.wait_for(2).await {
+        assert_eq!(taken.line, format!("POST /g/collect?{query}&_uip=127.0.0.1"));
+        assert_eq!(taken.body, lines.join("\n"));
+        assert_eq!(taken.headers["user-agent"], "Mozilla/5.0 (Test)");
+        assert_eq!(taken.headers["content-type"], "text/plain;charset=UTF-8");
+        for name in ["cookie", "origin", "referer", "idempotency-key"] {
+            assert_eq!(taken.headers.get(name), None, "{name}");
+        }
+    }
+    shop.close().await;
+}

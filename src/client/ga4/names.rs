@@ -109,6 +109,11 @@ pub fn put(data: &mut Map<String, Value>, wire: &str, value: &str, promotes: boo
     }
 }
 
+/// The key of event data, or the path to it, that a parameter has for itself.
+pub fn key_of(wire: &str) -> Option<&'static str> {
+    NAMES.iter().find(|(own, ..)| *own == wire).map(|(_, key, _)| *key)
+}
+
 /// Sets one key of a mapping such as `user_properties`.
 pub fn property(data: &mut Map<String, Value>, mapping: &str, key: &str, value: Value) {
     let mapping = data.entry(mapping).or_insert_with(|| Value::Object(Map::new()));

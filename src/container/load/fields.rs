@@ -1,9 +1,13 @@
 //! A template's fields: what each of them takes, and what is wrong with how a manifest describes them.
 
-use crate::container::{
-    diagnostic::{Diagnostic, Diagnostics, quoted},
-    model::{FieldKind, FieldRule},
-    yaml::{Node, PlacedMap, Value},
+use super::{hosts, values};
+use crate::{
+    container::{
+        diagnostic::{Diagnostic, Diagnostics, quoted},
+        model::{FieldKind, FieldRule},
+        yaml::{Node, PlacedMap, Value},
+    },
+    variable::ValueTemplate,
 };
 
 /// Whether a value without variables is what a field takes.
@@ -65,10 +69,17 @@ fn contradiction(field: &FieldRule, fields: &PlacedMap<FieldRule>) -> Option<Str
         _ if field.default.as_ref().is_some_and(|default| !fits(field, default)) => {
             "has a default that it does not take itself"
         }
+        _ if is(FieldKind::Url) && field.default.as_ref().is_some_and(|default| !is_address(default)) => {
+            "has a default that is no absolute address"
+        }
         _ => {
             let unknown = field.excludes.iter().find(|other| fields.get(other).is_none())?;
             return Some(format!("excludes {}, which is no field", quoted(unknown)));
         }
     };
     Some(words.to_owned())
+}
+
+fn is_address(default: &Node) -> bool {
+    hosts::origins(&ValueTemplate::Fixed(values::plain(default)), &[]).is_ok()
 }

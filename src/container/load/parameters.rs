@@ -101,7 +101,10 @@ impl Compiler<'_, '_> {
                     self.report(Diagnostic::error("absent-field", message), subject.place.clone(), Some(help));
                     None
                 }
-                None => field.default.as_ref().map(|node| Parameter::Value(ValueTemplate::Fixed(values::plain(node)))),
+                None => field.default.as_ref().map(|node| {
+                    let default = ValueTemplate::Fixed(values::plain(node));
+                    if field.kind == FieldKind::Url { Parameter::Address(default) } else { Parameter::Value(default) }
+                }),
             };
             parameters.extend(value.map(|value| (name.as_ref().into(), value)));
         }

@@ -6,7 +6,7 @@ use super::{
     Section,
 };
 
-pub const SECTIONS: &[Section] = &[GIVEN, REQUEST, CONSENT, RESULTS, HELPERS, HTTP, OPENAI];
+pub const SECTIONS: &[Section] = &[GIVEN, REQUEST, CONSENT, RESULTS, HELPERS, HTTP, GA4, OPENAI];
 
 const GIVEN: Section = Section {
     title: "What a script is given",
@@ -77,6 +77,14 @@ const REQUEST: Section = Section {
             about: "",
             fails: "",
             examples: &[Value("request.method", "POST")],
+        },
+        Entry {
+            names: &["get$client"],
+            form: "request.client",
+            gives: "the name of the client that read the hit, as a text",
+            about: "`dataLayer` for `/hit`, `ga4` for `/g/collect`, `measurement` for `/mp/collect`, `pixel` for `/p.gif`.",
+            fails: "",
+            examples: &[Value("request.client", "dataLayer")],
         },
         Entry {
             names: &["get$path"],
@@ -267,6 +275,27 @@ const HTTP: Section = Section {
             examples: &[Value("http::event(event).event_id", "order-77")],
         },
     ],
+};
+
+const GA4: Section = Section {
+    title: "GA4",
+    about: "What the template [`ga4_relay`](configuration.md#the-template-ga4_relay) is made of. The manifest permits the host \
+            under `permissions.hosts`.",
+    entries: &[Entry {
+        names: &["ga4::relay"],
+        form: "ga4::relay(event: Event, request: Request, parts: map)",
+        gives: "a call that passes the hit on, as it came",
+        about: "Parts: `url` is required, without a query; `ip`, a network address, goes along as `_uip`, and `user_agent` as \
+                the header. Calls of one tag for several events of a hit are one request, which holds their lines and no \
+                others. `sst.…`, `richsstsse` and `_uip` of the hit are left out; client hints too, unless `user_agent` is the \
+                browser's own; `em` and `ep.user_data…` unless `ad_user_data` is granted. What was changed in the event, or \
+                taken out of it, is changed or missing there too.",
+        fails: "if the hit did not come by GA4's protocol, and if a part is missing or none of these.",
+        examples: &[Script(
+            "ga4::relay(event, request, #{ url: \"https://api.example.com/g/collect\" })",
+            "failed: only hits of GA4's protocol can be relayed; ask for request.client first",
+        )],
+    }],
 };
 
 const OPENAI: Section = Section {

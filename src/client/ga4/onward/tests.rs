@@ -1,0 +1,124 @@
+use bytes::Bytes;
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    client::ga4,
+    hit::{HitId, Through},
+    time::Timestamp,
+};
+
+fn hit(query: &str, body: &[u8]) -> Hit {
+    Hit {
+        id: HitId(Uuid::nil()),
+        received: Timestamp(0),
+        method: http::Method::POST,
+        path: "/g/collect".into(),
+        query: query.into(),
+        headers: http::HeaderMap::new(),
+        through: Through::Strangers,
+        address: None,
+        host: "t.example.com".into(),
+        body: Bytes::copy_from_slice(body),
+    }
+}
+
+/// Every event of a hit, changed, and what of the hit goes on for it: the shared parameters, open ones as `?`, and the line.
+fn onwards(query: &str, body: &[u8], change: impl Fn(&mut Event)) -> Vec<(String, Option<String>)> {
+    let hit = hit(query, body);
+    let events = ga4::read(&hit, &Uuid::nil).expect("a good hit").into_iter().map(|read| read.event);
+    let of_event = |(position, mut event): (usize, Event)| {
+        change(&mut event);
+        let Onward { shared, line } = onward(&event, &hit, position, Passing::Passed, Passing::Passed);
+        let shared = shared.iter().filter_map(|shared| match shared {
+            Shared::Goes(pair) => Some(&**pair),
+            Shared::Open => Some("?"),
+            Shared::LeftOut => None,
+        });
+        (shared.collect::<Vec<_>>().join("&"), line.map(Into::into))
+    };
+    events.enumerate().map(of_event).collect()
+}
+
+fn one(query: &str, change: impl Fn(&mut Event)) -> String {
+    onwards(query, b"", change).remove(0).0
+}
+
+#[test]
+fn parameters_go_on_byte_by_byte() {
+    let query = "v=2&tid=G-1&en=page_view&dl=https%3a%2f%2Fshop.example%2F%3fq%3Da+b&uafvl=A%3B1%7CB%253B2&ep.a=&epn.n=007\
+                 &ep.a.b=1&up.tier=gold&upn.age=5&ep.user_data.email=x%40y.example&pr1=idA~nmB%7E~C&ep.event_id=e&em=tv.1~em.x\
+                 &unknown=%F0%9F&ep.event_name=other&ep.a=2";
+    assert_eq!(one(query, |_| ()), query);
+}
+
+#[test]
+fn what_only_a_tagging_server_understands_stays() {
+    let query = "v=2&tid=G-1&en=a&sst.rnd=1&sst.etld=google.de&s%73t.x=1&_uip=192.0.2.1&richsstsse&ep.sst=1";
+    assert_eq!(one(query, |_| ()), "v=2&tid=G-1&en=a&ep.sst=1");
+    let lines = onwards("v=2&tid=G-1", b"en=a&_uip=192.0.2.1&_s=1\r\n\nsst.x=1&en=b", |_| ());
+    assert_eq!(lines.iter().map(|(_, line)| line.as_deref().unwrap()).collect::<Vec<_>>(), ["en=a&_s=1", "en=b"]);
+}
+
+#[test]
+fn what_was_changed_in_the_event_is_changed_in_the_hit() {
+    let change = |event: &mut Event| {
+        event.data.insert("page_location".to_owned(), "https://shop.example/?email=".into());
+        event.data.remove("page_referrer");
+        event.data.insert("link_url".to_owned(), "https://other.example/".into());
+        event.data.remove("coupon");
+        event.data.remove("user_properties");
+        event.data.remove("client_hints");
+        event.data.remove("user_data");
+    };
+    let query = "v=2&tid=G-1&en=click&dl=https%3A%2F%2Fshop.example%2F%3Femail%3Da%40b.example&dr=https%3A%2F%2Fa.example%2F\
+                 &ep.link_url=https%3A%2F%2Fother.example%2F%3Fk%3D1&ep.coupon=x&up.tier=gold&uaa=arm&ep.user_data.email=a%40b.example&em=tv.1~em.x&sid=1";
+    assert_eq!(
+        one(query, change),
+        "v=2&tid=G-1&en=click&dl=https%3A%2F%2Fshop.example%2F%3Femail%3D&ep.link_url=https%3A%2F%2Fother.example%2F&sid=1"
+    );
+}
+
+#[test]
+fn of_two_parameters_for_one_key_neither_counts_as_changed() {
+    let query = "v=2&tid=G-1&en=a&dl=https%3A%2F%2Fa.example%2F&ep.page_location=https%3A%2F%2Fb.example%2F";
+    assert_eq!(one(query, |_| ()), query);
+}
+
+#[test]
+fn a_line_says_nothing_of_what_it_does_not_share() {
+    let of = onwards("v=2&tid=G-1&dl=x", b"en=a\nen=b&dl=y", |_| ());
+    assert_eq!(of[0], ("v=2&tid=G-1&dl=x".to_owned(), Some("en=a".to_owned())));
+    assert_eq!(of[1], ("v=2&tid=G-1&?".to_owned(), Some("en=b&dl=y".to_owned())));
+}
+
+#[test]
+fn stray_bytes_get_their_encoding() {
+    let of = onwards("v=2&tid=G-1", b"en=a&ep.x=\xff\x00 y", |_| ());
+    assert_eq!(of[0].1.as_deref(), Some("en=a&ep.x=%FF%00%20y"));
+}
+
+proptest! {
+    /// Whatever goes on reads as the same event, and where nothing of ours was in the hit, it is the hit.
+    #[test]
+    fn any_hit_that_is_read_goes_on_as_it_came(
+        query in "(&?(ep\\.[a-c.]{1,4}|epn\\.[ab]|up\\.[ab]|dl|dt|cu|uid|pr1|sst\\.a|x)=[a-c0-9%~.+]{0,5}){0,8}",
+        line in "(&?(ep\\.[a-c.]{1,4}|epn\\.[ab]|up\\.[ab]|dl|dt|cu|uid|pr1|x)=[a-c0-9%~.+]{0,5}){0,8}",
+    ) {
+        let query = format!("v=2&tid=G-1&en=e&{query}");
+        let hit = hit(&query, line.as_bytes());
+        for (position, read) in ga4::read(&hit, &Uuid::nil).expect("a good hit").into_iter().enumerate() {
+            let on = onward(&read.event, &hit, position, Passing::Passed, Passing::Passed);
+            let whole = |raw: &str| {
+                let pairs = raw.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("sst."));
+                pairs.map(str::to_owned).collect::<Vec<_>>()
+            };
+            if let Some(own) = &on.line {
+                prop_assert_eq!(whole(own), whole(&line));
+            }
+            let shared = on.shared.iter().filter(|shared| **shared != Shared::LeftOut).count();
+            prop_assert_eq!(shared, whole(&query).len());
+        }
+    }
+}
