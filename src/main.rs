@@ -5,5 +5,9 @@
 static ALLOCATOR: tidegate::script::Counted<mimalloc::MiMalloc> = tidegate::script::Counted(mimalloc::MiMalloc);
 
 fn main() -> std::process::ExitCode {
+    // The allocator asks for huge pages. They made an idle server hold 27 MB and a busy one 64, not 19 and 35, and hits no
+    // cheaper. Where the system does not know the call, it may not give such pages either.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     tidegate::cli::run()
 }
