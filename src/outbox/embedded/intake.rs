@@ -17,7 +17,7 @@ use crate::outbox::{AcceptError, CallId, Record, Settlement, StoreError};
 const GROUP: usize = 32;
 
 /// How long a busy writer waits for that many.
-const GATHERING_TIME: Duration = Duration::from_millis(1);
+const GATHERING_TIME: Duration = Duration::from_micros(500);
 
 /// After a group of so many hits more are expected to come; after a smaller one a hit is not kept waiting.
 const BUSY_GROUP: usize = 8;
