@@ -222,12 +222,12 @@ fn sorted(tag: &Tag, items: rhai::Array) -> Result<Outcome, String> {
         if item.is_unit() {
             continue;
         }
-        let kind = value::type_name(&item);
-        let Some(api::Returned(request)) = item.try_cast() else {
-            return Err(format!(
+        let api::Returned(request) = item.try_cast_result().map_err(|item| {
+            let kind = value::type_name(&item);
+            format!(
                 "a script returns calls, cookies, skip(reason) or nothing, but this one returned a value of type {kind}"
-            ));
-        };
+            )
+        })?;
         match Arc::unwrap_or_clone(request) {
             api::Request::Call(request) => asked.calls.push(request.by(&tag.name)),
             api::Request::Relay(request, relay) => asked.relays.push((request.by(&tag.name), relay)),

@@ -55,14 +55,17 @@ pub fn register(engine: &mut Engine) {
         cage::native(&context, || Ok(source_url(&event)))
     });
     module.set_native_fn("oppref", |context: Context<'_>, event: EventHandle, request: RequestHandle| {
-        cage::native(&context, || Ok(find_oppref(&event, &request)))
+        cage::native(&context, || Ok(find_oppref(&event, &request).map_or(Dynamic::UNIT, Into::into)))
     });
     module.set_native_fn("new_oppref", |context: Context<'_>, event: EventHandle| {
         cage::native(&context, || Ok(new_oppref(&event)))
     });
-    module.set_native_fn("conversion", |context: Context<'_>, params: ParamsHandle, parts: Map| {
-        cage::native(&context, || conversion(&params, parts))
-    });
+    module.set_native_fn(
+        "conversion",
+        |context: Context<'_>, event: EventHandle, request: RequestHandle, params: ParamsHandle, parts: Map| {
+            cage::native(&context, || conversion(&event, &request, &params, parts))
+        },
+    );
     engine.register_static_module("openai", module.into());
 }
 
@@ -165,9 +168,9 @@ fn source_url(event: &EventHandle) -> Dynamic {
 }
 
 /// `openai::oppref(event, request)`: the click reference as it stands in the page's address, else in the cookie.
-fn find_oppref(event: &EventHandle, request: &RequestHandle) -> Dynamic {
+fn find_oppref<'a>(event: &'a EventHandle, request: &'a RequestHandle) -> Option<&'a str> {
     let cookie = request.0.cookie("__oppref");
-    oppref::find(&event.0.data, cookie).map_or(Dynamic::UNIT, |found| found.value.into())
+    oppref::find(&event.0.data, cookie).map(|found| found.value)
 }
 
 /// `openai::new_oppref(event)`: the click reference that the page's address brings; `()` if it brings none.
@@ -179,25 +182,37 @@ fn new_oppref(event: &EventHandle) -> Dynamic {
 const PARTS: [&str; 9] =
     ["id", "type", "timestamp_ms", "data", "action_source", "source_url", "oppref", "opt_out", "user"];
 
-/// `openai::conversion(params, #{ id, type, timestamp_ms, data, action_source, source_url, oppref, opt_out, user })`: a
-/// call that reports one event to the pixel of the tag. `source_url` is a text or what `openai::source_url` gave. What the
-/// tag's `map` says of a part goes before it. Without `ad_personalization` the event opts out, whatever the script says.
-fn conversion(ParamsHandle(params, consent): &ParamsHandle, mut parts: Map) -> Fallible<Returned> {
+/// `openai::conversion(event, request, params, #{ type, user, … })`: a call that reports one event to the pixel of the tag.
+///
+/// Parts that the script does not name follow from the event, the request and the tag's fields, all but `user`, which is
+/// sent only if it is named; one that is `()` is left out. `source_url` is a text or what `openai::source_url` gave. What
+/// the tag's `map` says of a part goes before it. Without `ad_personalization` the event opts out, whatever the script says.
+fn conversion(
+    event: &EventHandle,
+    request: &RequestHandle,
+    ParamsHandle(params, consent): &ParamsHandle,
+    mut parts: Map,
+) -> Fallible<Returned> {
     if parts.keys().any(|name| !PARTS.contains(&name.as_str())) {
         return Err(format!("a conversion has no such part; its parts are {}", PARTS.join(", ")).into());
     }
     let overrides = Overrides::of(params)?;
-    let id = take_text(&mut parts, "id", overrides.source("event_id"))?.ok_or("openai::conversion needs an id")?;
+    let id = take_text(&mut parts, "id", overrides.source("event_id"), || Some(&event.0.id.text))?;
+    let id = id.ok_or("openai::conversion needs an id")?;
     let event_type: EventType = take(&mut parts, "type")?.ok_or("openai::conversion needs a type")?;
-    let data: Arc<Data> = take(&mut parts, "data")?.ok_or("openai::conversion needs data")?;
+    let data: Arc<Data> = match parts.contains_key("data") {
+        true => take(&mut parts, "data")?.ok_or("openai::conversion needs data")?,
+        false => data(&event_type, event, params)?,
+    };
     let user: Option<Arc<User>> = take(&mut parts, "user")?;
-    let oppref = take_text(&mut parts, "oppref", overrides.source("oppref"))?;
-    let opt_out = take_opt_out(&mut parts, *consent)?;
-    let time = take_time(&mut parts, overrides.source("timestamp_ms"))?;
-    let action_source: Option<ImmutableString> = take(&mut parts, "action_source")?;
+    let oppref = take_text(&mut parts, "oppref", overrides.source("oppref"), || find_oppref(event, request))?;
+    let opt_out = take_opt_out(&mut parts, params, *consent)?;
+    let time = take_time(&mut parts, overrides.source("timestamp_ms"), event.0.time)?;
+    let of_tag = word(params, "action_source")?;
+    let action_source = take_text(&mut parts, "action_source", Source::Event, || of_tag.as_deref())?;
     let action_source = action_source.map_or(Ok(ActionSource::Web), |name| action_source_of(&name))?;
     let mut notes = Notes::new();
-    let source_url = take_source_url(&mut parts, overrides.source("source_url"), &mut notes)?;
+    let source_url = take_source_url(&mut parts, overrides.source("source_url"), event, &mut notes)?;
     let event = Event {
         id: &id,
         event_type: &event_type,
@@ -213,14 +228,19 @@ fn conversion(ParamsHandle(params, consent): &ParamsHandle, mut parts: Map) -> F
     tell(notes);
     Ok(Returned::new(Request::Call(CallRequest {
         account: account(params)?,
-        event: CallEvent { id: id.as_str().into(), name: event_type.name().into(), time },
+        event: CallEvent { id: (*id).into(), name: event_type.name().into(), time },
         body: body.map_err(fault)?.into(),
     })))
 }
 
-/// What the script says, which can keep an event out of personalisation and never let it in.
-fn take_opt_out(parts: &mut Map, consent: ConsentState) -> Fallible<OptOut> {
-    let asked: Option<bool> = take(parts, "opt_out")?;
+/// What the script or the tag says, which can keep an event out of personalisation and never let it in.
+fn take_opt_out(parts: &mut Map, params: &Params, consent: ConsentState) -> Fallible<OptOut> {
+    let asked = match params.get("opt_out") {
+        _ if parts.contains_key("opt_out") => take(parts, "opt_out")?,
+        None | Some(Param::Value(Value::Null)) => None,
+        Some(Param::Value(Value::Bool(asked))) => Some(*asked),
+        Some(_) => return Err("the field \"opt_out\" is true or false".into()),
+    };
     let is_granted = consent.is_granted(ConsentType::AdPersonalization);
     if asked == Some(false) && !is_granted {
         cage::note("opt_out", "true all the same: ad_personalization is not granted");
@@ -233,34 +253,46 @@ fn action_source_of(name: &str) -> Fallible<ActionSource> {
     ActionSource::from_name(name).ok_or_else(|| format!("this is no action source; they are {}", sources()).into())
 }
 
-/// A part that is a text, or what the tag's `map` says in place of it.
-fn take_text(parts: &mut Map, name: &str, source: Source<'_>) -> Fallible<Option<ImmutableString>> {
-    let own = parts.remove(name).filter(|part| !part.is_unit());
-    match source {
-        Source::Event => own.map_or(Ok(None), |part| as_part(part, name).map(Some)),
-        Source::Off | Source::Value(Value::Null) => Ok(None),
-        Source::Value(Value::String(text)) => Ok(Some(text.into())),
-        Source::Value(Value::Number(number)) => Ok(Some(number.to_string().into())),
-        Source::Value(_) => Err(format!("the field \"map\" has no text for {name:?}").into()),
+/// A part that is a text, or what the tag's `map` says in place of it; `follows` gives what it is where the script does
+/// not name it.
+fn take_text<'a>(
+    parts: &mut Map,
+    name: &str,
+    source: Source<'a>,
+    follows: impl FnOnce() -> Option<&'a str>,
+) -> Fallible<Option<Cow<'a, str>>> {
+    match (source, parts.remove(name)) {
+        (Source::Event, None) => Ok(follows().map(Cow::Borrowed)),
+        (Source::Event, Some(part)) if part.is_unit() => Ok(None),
+        (Source::Event, Some(part)) => as_part::<ImmutableString>(part, name).map(|text| Some(text.to_string().into())),
+        (Source::Off | Source::Value(Value::Null), _) => Ok(None),
+        (Source::Value(Value::String(text)), _) => Ok(Some(Cow::Borrowed(text))),
+        (Source::Value(Value::Number(number)), _) => Ok(Some(number.to_string().into())),
+        (Source::Value(_), _) => Err(format!("the field \"map\" has no text for {name:?}").into()),
     }
 }
 
-fn take_time(parts: &mut Map, source: Source<'_>) -> Fallible<Timestamp> {
-    let own = parts.remove("timestamp_ms").unwrap_or_default();
-    match source {
-        Source::Event => timestamp(&to_json(&own)?),
-        Source::Value(value) => timestamp(value),
-        Source::Off => timestamp(&Value::Null),
+fn take_time(parts: &mut Map, source: Source<'_>, follows: Timestamp) -> Fallible<Timestamp> {
+    match (source, parts.remove("timestamp_ms")) {
+        (Source::Event, None) => Ok(follows),
+        (Source::Event, Some(own)) => timestamp(&to_json(&own)?).map_err(fault),
+        (Source::Value(value), _) => timestamp(value).map_err(fault),
+        (Source::Off, _) => timestamp(&Value::Null).map_err(fault),
     }
-    .map_err(fault)
 }
 
-fn take_source_url(parts: &mut Map, source: Source<'_>, notes: &mut Notes) -> Fallible<Option<Arc<SourceUrl>>> {
-    if source != Source::Event || parts.get("source_url").is_some_and(Dynamic::is_string) {
-        let page = take_text(parts, "source_url", source)?;
-        return Ok(page.and_then(|page| SourceUrl::from_page(&page, notes)).map(Arc::new));
+fn take_source_url(
+    parts: &mut Map,
+    source: Source<'_>,
+    event: &EventHandle,
+    notes: &mut Notes,
+) -> Fallible<Option<Arc<SourceUrl>>> {
+    let is_page = |part: &Dynamic| part.is_unit() || part.is_string();
+    if source == Source::Event && parts.get("source_url").is_some_and(|part| !is_page(part)) {
+        return take(parts, "source_url");
     }
-    take(parts, "source_url")
+    let page = take_text(parts, "source_url", source, || event.0.text("page_location"))?;
+    Ok(page.and_then(|page| SourceUrl::from_page(&page, notes)).map(Arc::new))
 }
 
 /// The account of a tag; made once for each set of parameters.
@@ -355,8 +387,8 @@ fn take<T: Clone + Send + Sync + 'static>(parts: &mut Map, name: &str) -> Fallib
 }
 
 fn as_part<T: Clone + Send + Sync + 'static>(part: Dynamic, name: &str) -> Fallible<T> {
-    let kind = type_name(&part);
-    part.try_cast::<T>().ok_or_else(|| format!("{name:?} of a conversion cannot be of type {kind}").into())
+    part.try_cast_result::<T>()
+        .map_err(|part| format!("{name:?} of a conversion cannot be of type {}", type_name(&part)).into())
 }
 
 fn tell(notes: Notes) {

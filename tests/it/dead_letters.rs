@@ -15,13 +15,10 @@ use crate::harness::{
 /// and it believes any time that an event names.
 const FAULTY: (&str, &str) = (
     r#"
-openai::conversion(params, #{
-    id: event.event_id,
+openai::conversion(event, request, params, #{
     type: openai::standard_event("order_created"),
     timestamp_ms: if event.happened == () { event.event_time } else { event.happened },
-    source_url: openai::source_url(event),
     oppref: event.click,
-    data: openai::data(openai::standard_event("order_created"), event, params),
 })
 "#,
     r#"

@@ -368,27 +368,24 @@ const OPENAI: Section = Section {
         },
         Entry {
             names: &["openai::conversion"],
-            form: "openai::conversion(params: Params, parts: map)",
+            form: "openai::conversion(event: Event, request: Request, params: Params, parts: map)",
             gives: "a call that reports one event",
-            about: "Parts: `id`, `type` and `data` are required, then `timestamp_ms`, `action_source` (else `\"web\"`), \
-                    `source_url`, `oppref`, `opt_out`, `user`. What the tag's `map` says goes before a part. Without \
-                    `ad_personalization` the event opts out, whatever a script says. Reads the fields `pixel_id`, \
-                    `api_key`, `validate_only` and `user_schema`.",
+            about: "Parts: `type` is required, and `user` is sent only if it is named. `id`, `timestamp_ms`, \
+                    `action_source`, `source_url`, `oppref`, `opt_out` and `data` follow from the event, the request and \
+                    the tag's fields unless they are named; `()` leaves a part out. What the tag's `map` says goes before \
+                    a part. Without `ad_personalization` the event opts out, whatever a script says. Reads the fields \
+                    `pixel_id`, `api_key`, `validate_only` and `user_schema`.",
             fails: "if a part is missing, contradicts another, or is none of these.",
             examples: &[
                 Script(
-                    "let kind = openai::standard_event(\"order_created\");
-openai::conversion(params, #{
-    id: event.event_id,
-    type: kind,
-    timestamp_ms: event.event_time,
-    source_url: openai::source_url(event),
-    data: openai::data(kind, event, params),
+                    "openai::conversion(event, request, params, #{
+    type: openai::standard_event(\"order_created\"),
+    user: openai::user(event, request, params),
 })",
                     "ran: 1 call",
                 ),
                 Script(
-                    "openai::conversion(params, #{ idd: 1 })",
+                    "openai::conversion(event, request, params, #{ idd: 1 })",
                     "failed: a conversion has no such part; its parts are id",
                 ),
             ],
