@@ -16,6 +16,7 @@ use std::{
 use serde_json::Value;
 
 mod consent;
+mod ga4;
 
 /// How many differences of a kind are told.
 const TOLD: usize = 10;
@@ -67,13 +68,24 @@ impl Tally {
 
 /// A file of samples; `None` if it is not there.
 fn read(folder: &Path, name: &str) -> Result<Option<Value>, String> {
+    let Some(text) = text(folder, name)? else { return Ok(None) };
+    serde_json::from_str(&text).map(Some).map_err(|error| format!("{name}: {error}"))
+}
+
+/// A file with one sample a line.
+fn read_lines(folder: &Path, name: &str) -> Result<Option<Vec<Value>>, String> {
+    let Some(text) = text(folder, name)? else { return Ok(None) };
+    let samples = text.lines().filter(|line| !line.is_empty()).map(serde_json::from_str);
+    samples.collect::<Result<_, _>>().map(Some).map_err(|error| format!("{name}: {error}"))
+}
+
+fn text(folder: &Path, name: &str) -> Result<Option<String>, String> {
     let path = folder.join(name);
     if !path.exists() {
         println!("{name}: not there");
         return Ok(None);
     }
-    let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    serde_json::from_str(&text).map(Some).map_err(|error| format!("{}: {error}", path.display()))
+    fs::read_to_string(&path).map(Some).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn check(folder: &Path) -> Result<Vec<Tally>, String> {
@@ -86,6 +98,9 @@ fn check(folder: &Path) -> Result<Vec<Tally>, String> {
     }
     if let Some(samples) = read(folder, "cmp_cookies.json")? {
         tallies.extend(consent::cookies(&samples));
+    }
+    if let Some(samples) = read_lines(folder, "ga4-requests.jsonl")? {
+        tallies.extend(ga4::requests(&samples));
     }
     Ok(tallies)
 }
