@@ -21,6 +21,7 @@ use crate::{
     deduplication::{self, RecentCalls, Restoring},
     error::Refusal,
     hit::{Hit, HitId},
+    live::Live,
     metrics::Metrics,
     outbox::{Forgotten, Outbox, Record, StoreError, sought::Sought},
     pipeline::{self, Decided, Surroundings},
@@ -33,6 +34,8 @@ pub struct App {
     container: ArcSwap<Container>,
     pub outbox: Arc<dyn Outbox>,
     pub metrics: Metrics,
+    /// Why what is live is not what should be, and the way to the one who sees to it.
+    pub live: Live,
     draining: AtomicBool,
     recent: Arc<RecentCalls>,
 }
@@ -58,17 +61,18 @@ impl App {
         let since = Timestamp::now().minus(deduplication::WINDOW);
         outbox.accepted_since(since, Box::new(move |past| restoring.see(&past))).await?;
         let container = ArcSwap::from_pointee(container);
-        Ok(Self { container, outbox, metrics, draining: AtomicBool::new(false), recent })
+        let (live, draining) = (Live::default(), AtomicBool::new(false));
+        Ok(Self { container, outbox, metrics, live, draining, recent })
     }
 
     pub fn container(&self) -> Arc<Container> {
         self.container.load_full()
     }
 
-    /// Puts another container in place; hits in flight keep the one they started with.
-    pub fn replace_container(&self, container: Container) {
+    /// Puts another container in place and gives the one before, which hits in flight still have.
+    pub fn replace_container(&self, container: Container) -> Arc<Container> {
         self.metrics.container(&container.version);
-        self.container.store(Arc::new(container));
+        self.container.swap(Arc::new(container))
     }
 
     /// From now on `/readyz` sends load balancers elsewhere.

@@ -12,13 +12,15 @@ use std::{
 
 mod command;
 mod error;
+mod remote;
 mod tree;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use command::{Answer, Command};
-pub use error::GitError;
+pub use error::{GitError, redacted};
+pub use remote::{Advance, Remote};
 pub use tree::Tree;
 
 /// The repository that a container's folder lies in, be it the folder itself or one above it.
@@ -124,7 +126,12 @@ impl Repository {
 
     /// A command that may change the repository.
     pub fn writer(&self, command: &'static str) -> Command {
-        Command::writer(&self.root, command)
+        self.writer_with(&[], command)
+    }
+
+    /// The same with options of git itself, which stand before the command.
+    fn writer_with(&self, options: &[&str], command: &'static str) -> Command {
+        Command::writer(&self.root, options, command)
     }
 }
 

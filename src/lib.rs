@@ -52,6 +52,7 @@ pub mod demo;
 pub mod desk;
 pub mod error;
 pub mod git;
+pub mod live;
 pub mod logging;
 pub mod metrics;
 pub mod outbox;

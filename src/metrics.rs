@@ -28,6 +28,7 @@ use crate::{
         status::{State, Status},
     },
     error::Refusal,
+    live::{Standing, Wish},
     outbox::{AcceptError, AccountState, Outbox},
     trace::{SuppressedCall, TagVerdict, Trace},
 };
@@ -45,6 +46,7 @@ pub struct Metrics {
     suppressed: Family<DestinationLabels, Counter>,
     container: Family<ContainerLabels, Gauge>,
     reload_failures: Counter,
+    degraded: Family<WishLabels, Gauge>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -62,6 +64,11 @@ struct TagLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct DestinationLabels {
     destination: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct WishLabels {
+    source: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -83,6 +90,7 @@ impl Default for Metrics {
             suppressed: Family::default(),
             container: Family::default(),
             reload_failures: Counter::default(),
+            degraded: Family::default(),
             registry: Mutex::default(),
         };
         registry.register(
@@ -104,6 +112,12 @@ impl Default for Metrics {
             "Containers that were refused; the last good one stayed",
             metrics.reload_failures.clone(),
         );
+        registry.register(
+            "container_degraded",
+            "Whether what is live is not what this source wishes for: 1 or 0",
+            metrics.degraded.clone(),
+        );
+        metrics.standing(&Standing::new());
         // From the start, so that the first one is seen as a change.
         for client in Client::ALL {
             for outcome in [ACCEPTED, Refusal::Busy.outcome(), Refusal::NotDurable(AcceptError::Closed).outcome()] {
@@ -163,6 +177,14 @@ impl Metrics {
 
     pub fn reload_failed(&self) {
         self.reload_failures.inc();
+    }
+
+    /// What is live falls short of what should be.
+    pub fn standing(&self, standing: &Standing) {
+        for wish in Wish::ALL {
+            let falls_short = i64::from(standing.contains_key(&wish));
+            self.degraded.get_or_create(&WishLabels { source: wish.name() }).set(falls_short);
+        }
     }
 
     /// Shows the outbox and the deliveries out of it at every scrape.

@@ -1,14 +1,17 @@
 //! The server's own settings, as opposed to the container's: addresses, data, limits. From flags, from the environment
 //! (`TIDEGATE_<FLAG>`) and from a file, in this order; all are documented where they are declared.
 
-use std::{ffi::OsString, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration};
 
 use anyhow::Context;
 use clap::Args;
 use ipnet::IpNet;
 use serde::Deserialize;
 
-use crate::{container::load::is_always_readable, delivery::guard::Exempt, logging::LogFormat, site_paths::SitePaths};
+use crate::{
+    container::load::is_always_readable, delivery::guard::Exempt, git::Remote, live::Follow, logging::LogFormat,
+    site_paths::SitePaths,
+};
 
 /// What an operator said, by flag, environment or file; silent where `None`.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -63,6 +66,15 @@ pub struct Stated {
     /// Seconds between "not ready" and the end of accepting, when stopping [default: 0]
     #[arg(long, env = "TIDEGATE_DRAIN", value_name = "SECONDS")]
     pub drain: Option<u64>,
+    /// Follow a branch of this repository: what passes its check there goes live, and the branch here comes along
+    #[arg(long, env = "TIDEGATE_REMOTE", hide_env_values = true, value_name = "URL")]
+    pub remote: Option<String>,
+    /// The branch that is followed [default: main]
+    #[arg(long, env = "TIDEGATE_BRANCH", value_name = "NAME")]
+    pub branch: Option<String>,
+    /// How often the remote is asked, such as 30s or 5m [default: 30s]
+    #[arg(long, env = "TIDEGATE_POLL", value_name = "TIME", value_parser = Poll::from_str)]
+    pub poll: Option<Poll>,
     /// What is logged: a level, or levels by target [default: info]
     #[arg(long, env = "TIDEGATE_LOG", value_name = "FILTER")]
     pub log: Option<String>,
@@ -89,6 +101,7 @@ pub struct Settings {
     /// Bytes.
     pub disk_reserve: u64,
     pub drain: Duration,
+    pub follow: Option<Follow>,
     pub log: String,
     pub log_format: LogFormat,
 }
@@ -134,10 +147,51 @@ impl Stated {
                 .min(1_000_000),
             disk_reserve: self.disk_reserve.or(file.disk_reserve).unwrap_or(64).saturating_mul(1024 * 1024),
             drain: Duration::from_secs(self.drain.or(file.drain).unwrap_or(0)),
+            follow: follow(self.remote.or(file.remote), self.branch.or(file.branch), self.poll.or(file.poll))?,
             log: self.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
             log_format: self.log_format.or(file.log_format).unwrap_or_default(),
         })
     }
+}
+
+/// A time between one and the next, in whole seconds or minutes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Poll(Duration);
+
+impl FromStr for Poll {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (number, factor) = match text.strip_suffix('m') {
+            Some(minutes) => (minutes, 60),
+            None => (text.strip_suffix('s').unwrap_or(text), 1),
+        };
+        let seconds = number.parse::<u32>().ok().and_then(|number| number.checked_mul(factor));
+        let seconds = seconds.filter(|seconds| *seconds > 0);
+        let wanted = || format!("{text:?} is no time such as 30s or 5m");
+        seconds.map(|seconds| Self(Duration::from_secs(seconds.into()))).ok_or_else(wanted)
+    }
+}
+
+impl TryFrom<String> for Poll {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+fn follow(remote: Option<String>, branch: Option<String>, poll: Option<Poll>) -> anyhow::Result<Option<Follow>> {
+    let Some(remote) = remote else {
+        anyhow::ensure!(
+            branch.is_none() && poll.is_none(),
+            "--branch and --poll say how to follow a --remote; name one"
+        );
+        return Ok(None);
+    };
+    let remote = Remote::new(&remote, branch.as_deref().unwrap_or("main"))?;
+    Ok(Some(Follow { remote, every: poll.map_or(Duration::from_secs(30), |poll| poll.0) }))
 }
 
 /// A variable of the process's environment, such as a secret.

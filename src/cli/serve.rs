@@ -1,21 +1,21 @@
 //! `tidegate serve`: checks the container, then serves.
 
-use std::{collections::BTreeMap, io, path::PathBuf, thread, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Context, Exit, Format, report};
+use super::{Context, Exit};
 use crate::{
-    container::{
-        Container,
-        diagnostic::{Severity, Sources},
-        folder,
-        load::{self, LoadOptions},
-    },
+    container::folder,
     delivery::secrets::Environment,
     demo,
+    live::{self, Compiler, Home, Order, Origin, Start},
     logging::{self, LogFormat},
     script::STACK,
     service::Service,
@@ -31,6 +31,9 @@ pub struct Serve {
     /// File with settings: YAML, keys named like the flags with _ for -
     #[arg(long, env = "TIDEGATE_SETTINGS", value_name = "FILE")]
     settings: Option<PathBuf>,
+    /// Serve the working tree as it lies, not what is committed
+    #[arg(long, env = "TIDEGATE_DRAFT")]
+    draft: bool,
     /// Run with a stand-in for OpenAI inside the process and a few sample hits; no account needed
     #[arg(long, env = "TIDEGATE_DEMO")]
     demo: bool,
@@ -49,52 +52,40 @@ impl Serve {
             }
         }
         logging::start(&settings.log, settings.log_format)?;
-        let home = Home { folder: context.folder.clone(), demo: self.demo, allow_env: settings.allow_env.clone() };
-        let container = home.load()?;
+        let mut readable = readable_environment(&settings.allow_env);
+        if self.demo {
+            demo::container_environment(&mut readable);
+        }
+        let compiler = Compiler::new(readable, folder::library());
+        let origin = origin(&context.folder, self.demo, self.draft, settings.follow.is_some())?;
+        let start = Home::new(origin, compiler, &settings.data, settings.follow.clone()).start()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build();
         let runtime = runtime.context("cannot start threads")?;
-        runtime.block_on(serve(settings, container, home))?;
+        runtime.block_on(serve(settings, start, self.demo))?;
         Ok(Exit::Fine)
     }
 }
 
-/// Where the container comes from, at the start and at every reload.
-struct Home {
-    folder: PathBuf,
-    demo: bool,
-    allow_env: Vec<String>,
+/// Where the container comes from. The demo is for trying things out, so it serves files as they lie.
+fn origin(folder: &Path, is_demo: bool, is_draft: bool, follows: bool) -> anyhow::Result<Origin> {
+    let origin = if is_demo && !folder::is_container(folder) {
+        Origin::Program
+    } else if is_demo || is_draft {
+        Origin::Folder(folder.to_owned())
+    } else {
+        Origin::live(folder)?
+    };
+    anyhow::ensure!(
+        !follows || matches!(origin, Origin::Commits(_)),
+        "--remote needs a repository to fetch into: git clone it, name the clone with -C, and serve it without --draft and \
+         --demo"
+    );
+    Ok(origin)
 }
 
-impl Home {
-    /// Reads and compiles the container; what is wrong with it goes to standard error.
-    fn load(&self) -> anyhow::Result<Container> {
-        let files: Sources =
-            if self.demo && !folder::is_container(&self.folder) { folder::demo() } else { folder::read(&self.folder)? };
-        let mut environment: BTreeMap<_, _> = readable_environment(&self.allow_env);
-        if self.demo {
-            demo::container_environment(&mut environment);
-        }
-        let options = LoadOptions {
-            version: &folder::digest(&files),
-            environment: &environment,
-            absent_environment: Severity::Error,
-            library: &folder::library(),
-            inline: None,
-            seats: thread::available_parallelism().map_or(1, usize::from),
-        };
-        let loaded = load::load(&files, options);
-        // Where there are but notes, `check` tells them.
-        if loaded.diagnostics.has_errors() || loaded.diagnostics.warnings() > 0 {
-            // A container is no worse for nobody reading what is said about it.
-            let _ = report(&mut io::stderr().lock(), Format::Text, &loaded.diagnostics, &loaded.sources);
-        }
-        loaded.container.with_context(|| format!("the container is broken: {}", loaded.diagnostics.summary()))
-    }
-}
-
-async fn serve(mut settings: Settings, container: Container, home: Home) -> anyhow::Result<()> {
+async fn serve(mut settings: Settings, start: Start, demo: bool) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
-    let (standin, environment): (Option<Standin>, Environment) = if home.demo {
+    let (standin, environment): (Option<Standin>, Environment) = if demo {
         let standin = demo::start_standin().await?;
         settings.openai_url = standin.url().parse().context("the stand-in's address")?;
         // A file would go before the environment, and a real key must not travel to a stand-in.
@@ -103,20 +94,24 @@ async fn serve(mut settings: Settings, container: Container, home: Home) -> anyh
     } else {
         (None, Box::new(settings::variable))
     };
-    let version = std::sync::Arc::clone(&container.version);
+    let Start { container, home } = start;
+    let version = Arc::clone(&container.version);
+    let place = home.place();
     let service = Service::start(&settings, container, environment).await?;
     tracing::info!(
         hits = format!("http://{}/hit", service.sites),
         metrics = format!("http://{}/metrics", service.admin),
-        "container {version} is live"
+        "container {version} is live: {place}"
     );
-    if home.demo {
+    live::watch(Arc::clone(&service.app), home).context("cannot start a thread")?;
+    if demo {
         demo::send_samples(service.sites).await?;
         tracing::info!(target: "tidegate::demo", "this is a demo: conversions go to the stand-in, not to OpenAI; state is under {}", settings.data.display());
     }
     while let Asked::Reload = signals.next().await {
-        reload(&service, &home);
+        service.app.live.order(Order::Reload);
     }
+    service.app.live.order(Order::Stop);
     tracing::info!("stopping; a second signal stops at once");
     tokio::select! {
         () = service.stop() => tracing::info!("stopped; nothing accepted was lost"),
@@ -135,21 +130,6 @@ async fn serve(mut settings: Settings, container: Container, home: Home) -> anyh
 #[expect(clippy::exit, reason = "whoever signals twice does not want to wait for anything")]
 fn leave() -> ! {
     std::process::exit(Exit::Fine as i32)
-}
-
-/// Puts the container of the moment in place; a broken one changes nothing.
-fn reload(service: &Service, home: &Home) {
-    match tokio::task::block_in_place(|| home.load()) {
-        Ok(container) => {
-            let version = std::sync::Arc::clone(&container.version);
-            service.app.replace_container(container);
-            tracing::info!("container {version} is live");
-        }
-        Err(error) => {
-            service.app.metrics.reload_failed();
-            tracing::error!("the container was not reloaded, the last good one stays: {error:#}");
-        }
-    }
 }
 
 struct Signals {

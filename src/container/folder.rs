@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -109,6 +110,28 @@ fn read_into(files: &mut Sources, folder: &Path, prefix: &str, root: &Path) -> a
         files.insert(inner.into(), fs::read(&path).with_context(read)?);
     }
     Ok(())
+}
+
+/// What changes when one of the files that [`read`] reads changes, without reading them.
+///
+/// # Errors
+/// The folder cannot be listed.
+pub fn fingerprint(folder: &Path) -> anyhow::Result<u64> {
+    let mut files = Vec::new();
+    for part in ["rules", "tags"].into_iter().filter(|part| folder.join(part).is_dir()) {
+        let part_folder = folder.join(part);
+        let list = || format!("cannot list {}", part_folder.display());
+        for entry in fs::read_dir(&part_folder).with_context(list)? {
+            let name = entry.with_context(list)?.file_name();
+            // A file that is gone by now has changed.
+            let facts = fs::metadata(part_folder.join(&name)).ok().map(|facts| (facts.len(), facts.modified().ok()));
+            files.push((part, name, facts));
+        }
+    }
+    files.sort();
+    let mut hash = DefaultHasher::new();
+    files.hash(&mut hash);
+    Ok(hash.finish())
 }
 
 /// A version for files that no git commit names: the first twelve digits of their digest.

@@ -82,8 +82,8 @@ impl Command {
         Self::new(folder, &["--no-optional-locks"], command)
     }
 
-    pub fn writer(folder: &Path, command: &'static str) -> Self {
-        Self::new(folder, &[], command)
+    pub fn writer(folder: &Path, options: &[&str], command: &'static str) -> Self {
+        Self::new(folder, options, command)
     }
 
     fn new(folder: &Path, options: &[&str], what: &'static str) -> Self {

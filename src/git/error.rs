@@ -115,7 +115,7 @@ fn words(errors: &str) -> String {
 }
 
 /// A text in which addresses have lost their user and password.
-pub(super) fn redacted(text: &str) -> String {
+pub fn redacted(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("://") {

@@ -2,14 +2,14 @@ use std::{fs, os::unix::fs::symlink, path::Path, process, sync::Arc, time::Durat
 
 use tempfile::TempDir;
 
-use super::{error::redacted, *};
+use super::*;
 use crate::container::yaml::MAX_FILE_BYTES;
 
 /// A repository of its own, which knows nothing of the machine's settings.
-struct Sandbox(TempDir);
+pub(crate) struct Sandbox(TempDir);
 
 impl Sandbox {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let sandbox = Self(tempfile::tempdir().unwrap());
         sandbox.git(&["init", "-q", "-b", "main"]);
         sandbox.git(&["config", "user.name", "Ada"]);
@@ -18,11 +18,18 @@ impl Sandbox {
         sandbox
     }
 
-    fn path(&self) -> &Path {
+    /// A copy with a working tree, which follows nothing by itself.
+    pub(crate) fn cloned(&self) -> Self {
+        let clone = Self::new();
+        clone.git(&["pull", "-q", self.path().to_str().unwrap(), "main"]);
+        clone
+    }
+
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    fn git(&self, arguments: &[&str]) -> String {
+    pub(crate) fn git(&self, arguments: &[&str]) -> String {
         let mut git = process::Command::new("git");
         git.current_dir(self.path()).args(arguments);
         git.envs([("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_NOSYSTEM", "1"), ("LC_ALL", "C")]);
@@ -31,20 +38,20 @@ impl Sandbox {
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
     }
 
-    fn write(&self, path: &str, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, path: &str, bytes: impl AsRef<[u8]>) {
         let path = self.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     }
 
     /// Commits everything; gives the commit's name.
-    fn commit(&self) -> String {
+    pub(crate) fn commit(&self) -> String {
         self.git(&["add", "--all"]);
         self.git(&["commit", "-q", "--allow-empty", "-m", "x"]);
         self.git(&["rev-parse", "HEAD"])
     }
 
-    fn repository(&self) -> Repository {
+    pub(crate) fn repository(&self) -> Repository {
         Repository::find(self.path()).unwrap().unwrap()
     }
 
@@ -186,7 +193,8 @@ fn git_is_ended_with_all_that_it_started() {
 fn git_sees_neither_our_input_nor_variables_that_lead_elsewhere() {
     let sandbox = Sandbox::new();
     sandbox.git(&["config", "alias.tell", "!cat; env | grep ^GIT_"]);
-    let text = Command::writer(sandbox.path(), "tell").env("GIT_AUTHOR_NAME", "Ada").run().unwrap().text().unwrap();
+    let text =
+        Command::writer(sandbox.path(), &[], "tell").env("GIT_AUTHOR_NAME", "Ada").run().unwrap().text().unwrap();
     assert!(text.contains("GIT_TERMINAL_PROMPT=0") && text.contains("GIT_AUTHOR_NAME=Ada"), "{text}");
     assert!(!text.contains("GIT_INDEX_FILE") && !text.contains("GIT_OBJECT_DIRECTORY"), "{text}");
     let read = Command::reader(sandbox.path(), "tell").input(b"from us".to_vec()).run().unwrap().text().unwrap();

@@ -96,6 +96,33 @@ impl Place {
         fs::write(self.container().join(path), text).expect("a file of the container");
     }
 
+    /// Makes a git repository of the container, which knows nothing of this machine's settings, and commits it.
+    pub fn into_repository(self) -> Self {
+        self.git(&["init", "-q", "-b", "main"]);
+        for (key, value) in [("user.name", "Ada"), ("user.email", "ada@example.com"), ("commit.gpgSign", "false")] {
+            self.git(&["config", key, value]);
+        }
+        self.commit();
+        self
+    }
+
+    /// Commits everything in the container; gives the version's name.
+    pub fn commit(&self) -> String {
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "-q", "--allow-empty", "-m", "A change"]);
+        self.git(&["rev-parse", "HEAD"]).chars().take(12).collect()
+    }
+
+    /// Runs git in the container; gives what it writes.
+    pub fn git(&self, arguments: &[&str]) -> String {
+        let mut git = std::process::Command::new("git");
+        git.current_dir(self.container()).args(arguments).stdin(Stdio::null());
+        git.envs([("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_NOSYSTEM", "1"), ("LC_ALL", "C")]);
+        let output = git.output().expect("git is installed");
+        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text").trim_end().to_owned()
+    }
+
     pub fn path(&self) -> &Path {
         self.folder.path()
     }

@@ -24,6 +24,7 @@ mod documents;
 mod durability;
 mod forget;
 mod full_disk;
+mod git;
 mod harness;
 mod http_destination;
 mod layers;

@@ -1,0 +1,81 @@
+//! How two wishes go together: HEAD here and a remote's branch. Takes commits, says which of them may go live.
+
+use std::time::Duration;
+
+use crate::git::{Commit, GitError, Remote, Repository};
+
+/// A remote, and how often it is asked.
+#[derive(Clone, Debug)]
+pub struct Follow {
+    pub remote: Remote,
+    pub every: Duration,
+}
+
+/// What a commit means for what is live.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Judgement {
+    /// It goes live if it passes its check.
+    Take,
+    /// What is live has it already, or is ahead of it.
+    Pass,
+    /// It would leave out what is live.
+    Leaves { reason: String },
+}
+
+/// HEAD is free to go anywhere, back too, but not to forget what came from the remote: then the working tree is merely
+/// behind, or has gone another way.
+pub(super) fn judge_head(
+    repository: &Repository,
+    head: &Commit,
+    live: &Commit,
+    fetched: Option<&Commit>,
+) -> Result<Judgement, GitError> {
+    let Some(fetched) = fetched else { return Ok(Judgement::Take) };
+    if head == fetched || repository.contains(head, live)? || !repository.contains(fetched, live)? {
+        return Ok(Judgement::Take);
+    }
+    if repository.contains(live, head)? {
+        return Ok(Judgement::Pass);
+    }
+    let reason =
+        format!("HEAD leaves out {live}, which came from the remote and is live; put your commits on top of it");
+    Ok(Judgement::Leaves { reason })
+}
+
+/// A remote may only go forward: from what it was, from the branch here, and from what is live.
+pub(super) fn judge_remote(
+    repository: &Repository,
+    remote: &Remote,
+    there: &Commit,
+    before: Option<&Commit>,
+    live: Option<&Commit>,
+) -> Result<Judgement, GitError> {
+    let here = repository.branch(remote)?;
+    if here.as_ref() != Some(there) {
+        if let Some(before) = before
+            && !repository.contains(there, before)?
+        {
+            return Ok(leaves(there, before, "was there before: the remote was rewritten"));
+        }
+        if let Some(here) = &here {
+            if repository.contains(here, there)? {
+                return Ok(Judgement::Pass);
+            }
+            if !repository.contains(there, here)? {
+                return Ok(leaves(there, here, "is on the branch here; put it on top of the remote's"));
+            }
+        }
+    }
+    match live {
+        Some(live) if repository.contains(live, there)? => Ok(Judgement::Pass),
+        Some(live) if here.as_ref() != Some(there) && !repository.contains(there, live)? => {
+            Ok(leaves(there, live, "is live"))
+        }
+        _ => Ok(Judgement::Take),
+    }
+}
+
+fn leaves(there: &Commit, left: &Commit, what: &str) -> Judgement {
+    let way = format!("to accept it as it is, reset the branch here: git fetch, then git reset --hard {there}");
+    Judgement::Leaves { reason: format!("the remote's {there} leaves out {left}, which {what}; {way}") }
+}

@@ -1,0 +1,74 @@
+//! Where the container's files come from: takes a folder, gives what is in it now, and the files of that version.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    container::{
+        diagnostic::{Diagnostic, Sources},
+        folder,
+    },
+    git::{Commit, Repository},
+};
+
+/// Where a container comes from.
+#[derive(Debug)]
+pub enum Origin {
+    /// The program itself: the demo.
+    Program,
+    /// A folder, as it lies.
+    Folder(PathBuf),
+    /// A repository: HEAD, and nothing that is not committed.
+    Commits(Repository),
+}
+
+/// What an origin holds at a moment. Cheap to find out, and different once something changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    Program,
+    Files(u64),
+    Commit(Commit),
+}
+
+/// The files of a version.
+#[derive(Debug)]
+pub struct Version {
+    pub name: String,
+    pub files: Sources,
+    /// What is wrong with them as files.
+    pub findings: Vec<Diagnostic>,
+}
+
+impl Origin {
+    /// The repository of the folder, if it lies in one.
+    ///
+    /// # Errors
+    /// There is a repository, but git cannot read it.
+    pub fn live(folder: &Path) -> anyhow::Result<Self> {
+        // Of a folder that is not there, `read` says more than git does.
+        let repository = if folder.is_dir() { Repository::find(folder)? } else { None };
+        Ok(repository.map_or_else(|| Self::Folder(folder.to_owned()), Self::Commits))
+    }
+
+    pub(super) fn look(&self) -> anyhow::Result<Seen> {
+        Ok(match self {
+            Self::Program => Seen::Program,
+            Self::Folder(folder) => Seen::Files(folder::fingerprint(folder)?),
+            Self::Commits(repository) => Seen::Commit(repository.head()?),
+        })
+    }
+
+    pub(super) fn read(&self, seen: &Seen) -> anyhow::Result<Version> {
+        let files = match (self, seen) {
+            (Self::Commits(repository), Seen::Commit(commit)) => return read_commit(repository, commit),
+            (Self::Commits(repository), _) => return read_commit(repository, &repository.head()?),
+            (Self::Folder(folder), _) => folder::read(folder)?,
+            (Self::Program, _) => folder::demo(),
+        };
+        Ok(Version { name: folder::digest(&files), files, findings: Vec::new() })
+    }
+}
+
+pub(super) fn read_commit(repository: &Repository, commit: &Commit) -> anyhow::Result<Version> {
+    let tree = repository.tree(commit)?;
+    Ok(Version { name: commit.short().to_owned(), files: tree.files, findings: tree.findings })
+}

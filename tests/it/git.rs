@@ -1,0 +1,182 @@
+//! A container in git: live is HEAD, named everywhere, exchanged under load without a hit lost or decided by two versions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reqwest::StatusCode;
+use rustix::process::Signal;
+use serde_json::Value;
+use tidegate::{
+    outbox::{
+        CallState, ListQuery, Outbox as _,
+        embedded::{Embedded, Options},
+    },
+    standin::{Failure, Lasting},
+};
+use tokio::task::JoinSet;
+
+use crate::harness::{HOST, Left, Place, Shop, all_granted, purchase, strict_standin};
+
+/// Two files whose tags name the version.
+fn write_version(place: &Place, number: usize) {
+    let file = |tag: &str, template: &str, event: &str| {
+        format!(
+            "triggers: {{ {tag} trigger: {{ event: purchase }} }}\n\
+             tags:\n  {tag} {number}:\n    template: {template}\n    triggers: {tag} trigger\n    consent: ad_storage\n    \
+             parameters: {{ pixel_id: px-shop, api_key: {{ secret: OPENAI_CONVERSIONS_API_KEY }}{event} }}\n"
+        )
+    };
+    place.write("rules/first.yaml", &file("First", "openai_conversion", ", event: order_created"));
+    place.write("rules/second.yaml", &file("Second", "openai_pageview", ""));
+}
+
+fn git_shop() -> Place {
+    let place = Place::empty();
+    write_version(&place, 0);
+    place.into_repository()
+}
+
+async fn ready(shop: &Shop) -> String {
+    shop.get("/readyz").send().await.expect("an answer").text().await.expect("text")
+}
+
+async fn metrics(shop: &Shop) -> String {
+    let answer = shop.http.get(format!("http://{}/metrics", shop.admin())).send().await.expect("an answer");
+    answer.text().await.expect("text")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn live_is_head_and_a_broken_head_is_not() {
+    let place = git_shop();
+    let first: String = place.git(&["rev-parse", "HEAD"]).chars().take(12).collect();
+    let mut shop = Shop::spawn(place, &[]).await;
+    let line = shop.server().logs(|line| line.contains("is live")).await;
+    assert!(line.contains(&format!("container {first} is live: what is committed in ")), "{line}");
+    assert_eq!(ready(&shop).await, format!("ready {first}\n"));
+    assert!(metrics(&shop).await.contains(&format!("tidegate_container{{version=\"{first}\"}} 1")));
+
+    // Nobody tells the server; an edit alone changes nothing.
+    write_version(&shop.place, 1);
+    shop.server().signal(Signal::HUP);
+    shop.server().logs(|line| line.contains(&format!("container {first} was live already"))).await;
+    let second = shop.place.commit();
+    shop.server().logs(|line| line.contains(&format!("container {second} is live"))).await;
+    assert_eq!(ready(&shop).await, format!("ready {second}\n"));
+
+    shop.place.write("rules/broken.yaml", "tags: { Broken: { template: nowhere } }\n");
+    let broken = shop.place.commit();
+    let line = shop.server().logs(|line| line.contains("not reloaded")).await;
+    let line: Value = serde_json::from_str(&line).expect("JSON");
+    assert_eq!((&line["level"], &line["version"]), (&"ERROR".into(), &broken.into()), "{line}");
+    let said = line["message"].as_str().expect("text");
+    assert!(
+        said.contains(&format!("container {second} stays live")) && said.contains("rules/broken.yaml:1:"),
+        "{said}"
+    );
+    assert_eq!(ready(&shop).await, format!("ready {second}\n"), "it says no more");
+    let degraded = "tidegate_container_degraded{source=\"container\"} 1";
+    assert!(metrics(&shop).await.contains(degraded));
+    shop.stop().await;
+
+    shop.start(&[]).await;
+    shop.server().logs(|line| line.contains("not reloaded")).await;
+    assert_eq!(ready(&shop).await, format!("ready {second}\n"));
+    assert!(metrics(&shop).await.contains(degraded));
+    shop.place.git(&["revert", "--no-edit", "HEAD"]);
+    shop.server().logs(|line| line.contains("as it should be again")).await;
+    assert_ne!(ready(&shop).await, format!("ready {second}\n"));
+    assert!(metrics(&shop).await.contains("tidegate_container_degraded{source=\"container\"} 0"));
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_draft_is_served_where_that_is_asked_for() {
+    let place = git_shop();
+    write_version(&place, 1);
+    let shop = Shop::spawn(place, &["--draft"]).await;
+    let line = shop.server().logs(|line| line.contains("is live")).await;
+    assert!(line.contains("container folder-") && line.contains("as they lie"), "{line}");
+    write_version(&shop.place, 22);
+    let both = shop.server().logs_times(2, |line| line.contains("is live")).await;
+    assert_ne!(both[0], both[1]);
+    shop.close().await;
+}
+
+const COMMITS: usize = 100;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_commits_lose_no_hit_and_mix_no_versions() {
+    let mut shop = Shop::closed(git_shop(), strict_standin()).await;
+    // So that every call stays where it can be looked at.
+    shop.standin.fail_with(Failure::status(StatusCode::SERVICE_UNAVAILABLE), Lasting::UntilCleared);
+    shop.start(&[]).await;
+    let first = shop.place.git(&["rev-parse", "HEAD"]).chars().take(12).collect();
+    let mut numbers: BTreeMap<String, usize> = BTreeMap::from([(first, 0)]);
+
+    let mut senders = JoinSet::new();
+    let (stop, stopping) = tokio::sync::watch::channel(false);
+    for sender in 0..2 {
+        let (http, url, stopping) = (shop.http.clone(), format!("http://{}/hit", shop.sites()), stopping.clone());
+        senders.spawn(async move {
+            let mut sent = 0_u64;
+            while !*stopping.borrow() {
+                let body = hit_of_two(&format!("commit-{sender}-{sent}")).to_string();
+                let answer = http.post(&url).header("host", HOST).body(body).send().await.expect("an answer");
+                assert_eq!(answer.status(), 204);
+                sent += 1;
+            }
+            sent
+        });
+    }
+    for number in 1..=COMMITS {
+        write_version(&shop.place, number);
+        let version = shop.place.commit();
+        shop.server().signal(Signal::HUP);
+        shop.server().logs(|line| line.contains(&format!("container {version} is live"))).await;
+        numbers.insert(version, number);
+    }
+    stop.send_replace(true);
+    let mut sent = 0;
+    while let Some(count) = senders.join_next().await {
+        sent += count.expect("a sender ends by itself");
+    }
+    shop.stop().await;
+
+    let mut versions = BTreeSet::new();
+    let mut tags_of_events: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for (event, version, tag) in stored_calls(&shop).await {
+        let number = numbers[&version];
+        assert!(tag == format!("First {number}") || tag == format!("Second {number}"), "{version}: {tag}");
+        versions.insert(version.clone());
+        tags_of_events.entry(event).or_default().push((version, tag));
+    }
+    assert_eq!(tags_of_events.len() as u64, 2 * sent, "two events a hit");
+    for (event, tags) in &tags_of_events {
+        assert!(tags.len() == 2 && tags[0].0 == tags[1].0 && tags[0].1 != tags[1].1, "{event}: {tags:?}");
+    }
+    assert!(versions.len() > COMMITS / 4, "hits met {} versions", versions.len());
+    shop.close_leaving(Left { pending: 4 * sent, ..Left::default() }).await;
+}
+
+/// A hit of two events.
+fn hit_of_two(id: &str) -> Value {
+    let [mut first, mut second] = [purchase(&format!("{id}-a")), purchase(&format!("{id}-b"))];
+    first["consent"] = all_granted();
+    second["consent"] = all_granted();
+    serde_json::json!({ "events": [first, second] })
+}
+
+/// Every pending call of a stopped server: its event, its version and its tag.
+async fn stored_calls(shop: &Shop) -> Vec<(String, String, String)> {
+    let store = Embedded::open(&shop.place.data(), Options::default()).expect("the store opens");
+    let mut query = ListQuery { state: CallState::Pending, account: None, after: None, limit: 1000 };
+    let mut calls = Vec::new();
+    loop {
+        let page = store.list(&query).await.expect("a list");
+        calls.extend(page.calls.into_iter().map(|call| (call.event.id.to_string(), call.version, call.tag)));
+        query.after = page.next;
+        if query.after.is_none() {
+            store.close().await;
+            return calls;
+        }
+    }
+}
