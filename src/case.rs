@@ -1,8 +1,11 @@
 //! Test cases: an event in, and what should come of it. Takes a `*.test.yaml` and a container's files; runs every case
 //! through the same pipeline as production, with fixed clocks, and gives what differed. Nothing is sent. A case ends the
 //! same on a slow machine: scripts are held to their count of operations there, and not to their time.
+//!
+//! [`update`] writes expectations anew, [`coverage`] tells what no case exercises.
 
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
     sync::{
@@ -16,7 +19,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::Value;
 use uuid::Uuid;
 
-use self::model::{CaseRule, Defaults, FileRule, RequestRule};
+use self::{
+    coverage::Coverage,
+    model::{CaseRule, Defaults, FileRule, RequestRule},
+    update::Edit,
+};
 use crate::{
     client::Client,
     container::{
@@ -30,11 +37,14 @@ use crate::{
     script::MonotonicClock,
     time::Timestamp,
     trace::TOLD_TO_PEOPLE,
+    variable::Moment,
 };
 
 mod check;
+pub mod coverage;
 mod expect;
 mod model;
+pub mod update;
 
 /// The clock of a case that names no time: 2026-01-01T12:00:00Z.
 const DEFAULT_NOW: Timestamp = Timestamp(1_767_268_800_000);
@@ -54,100 +64,184 @@ pub struct CaseResult {
     pub place: Place,
     /// What differed from the expectation, one line each; empty if the case passed.
     pub differences: Vec<String>,
+    /// What would make the expectation pass, where that was asked for.
+    edits: Vec<Edit>,
 }
 
-/// Runs every case of one file, or those whose name contains `filter`. Faults of the file or of its container go to
-/// `diagnostics`.
-pub fn run_file(
-    file: &Arc<str>,
-    bytes: &[u8],
-    setting: Setting<'_>,
-    filter: &str,
-    diagnostics: &mut Diagnostics,
-) -> Vec<CaseResult> {
-    let Some((rules, cases)) = read_file(file, bytes, diagnostics) else { return Vec::new() };
-    let mut containers = Containers { setting, file, inline: rules.container.as_ref(), loaded: BTreeMap::new() };
-    let mut results = Vec::new();
-    for (name, case) in cases.iter().filter(|(name, _)| name.contains(filter)) {
-        let mut environment = rules.defaults.environment.clone();
-        environment.extend(case.environment.clone());
-        let Some(container) = containers.get(&environment, diagnostics) else { return results };
-        let differences = match hit_of(&rules.defaults, case) {
-            Ok((client, hit)) => {
-                let processed = process(container, client, hit);
-                expect::differences(&case.expect, &processed, container)
-            }
-            Err(fault) => vec![fault],
-        };
-        results.push(CaseResult { name: Arc::clone(&name.value), place: name.place.clone(), differences });
+/// What a case that says nothing of what it expects is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Silence {
+    /// A mistake: it would pass whatever happens.
+    Mistake,
+    /// To be filled in by what came of it.
+    Request,
+}
+
+/// Runs cases. Whatever several of them need is made once.
+pub struct Bench<'a> {
+    setting: Setting<'a>,
+    /// Only cases whose name contains this run.
+    filter: &'a str,
+    silence: Silence,
+    coverage: Option<RefCell<Coverage>>,
+    own: OwnContainers,
+}
+
+/// The container for each environment that cases name; `None` if it is broken, which was told then.
+type OwnContainers = BTreeMap<BTreeMap<String, String>, Option<Container>>;
+
+impl<'a> Bench<'a> {
+    pub fn new(setting: Setting<'a>, filter: &'a str) -> Self {
+        Self { setting, filter, silence: Silence::Mistake, coverage: None, own: BTreeMap::new() }
     }
-    results
+
+    /// Sees from now on what cases exercise of the container.
+    pub fn watch(&mut self, diagnostics: &mut Diagnostics) {
+        let container = own_container(&mut self.own, self.setting, &BTreeMap::new(), diagnostics);
+        self.coverage = container.map(Coverage::of).map(RefCell::new);
+    }
+
+    /// What the cases so far exercised, if that was watched.
+    pub fn coverage(self) -> Option<Coverage> {
+        self.coverage.map(RefCell::into_inner)
+    }
+
+    /// Runs every case of one file. Faults of the file or of its container go to `diagnostics`.
+    pub fn run_file(&mut self, file: &Arc<str>, bytes: &[u8], diagnostics: &mut Diagnostics) -> Vec<CaseResult> {
+        let Some((rules, cases)) = read_file(file, bytes, self.silence, diagnostics) else { return Vec::new() };
+        let mut inline = BTreeMap::new();
+        let mut results = Vec::new();
+        for case in cases.iter().filter(|case| case.name.contains(self.filter)) {
+            let mut environment = rules.defaults.environment.clone();
+            environment.extend(case.rule.environment.clone());
+            let (container, coverage) = match &rules.container {
+                None => {
+                    let own = own_container(&mut self.own, self.setting, &environment, diagnostics);
+                    (own, self.coverage.as_ref())
+                }
+                Some(rules) => {
+                    let load = || load_container(self.setting, &environment, Some((file, rules)), diagnostics);
+                    (inline.entry(environment.clone()).or_insert_with(load).as_ref(), None)
+                }
+            };
+            let Some(container) = container else { return results };
+            let source = (self.silence == Silence::Request).then_some(bytes);
+            results.push(run_case(case, &rules.defaults, container, coverage, source));
+        }
+        results
+    }
+}
+
+/// With the file's bytes come the edits that would make the case pass.
+fn run_case(
+    case: &Case,
+    defaults: &Defaults,
+    container: &Container,
+    coverage: Option<&RefCell<Coverage>>,
+    source: Option<&[u8]>,
+) -> CaseResult {
+    let (name, place) = (Arc::clone(&case.name.value), case.name.place.clone());
+    let (client, hit) = match hit_of(defaults, &case.rule) {
+        Ok(found) => found,
+        Err(fault) => return CaseResult { name, place, differences: vec![fault], edits: Vec::new() },
+    };
+    let processed = process(container, client, hit, coverage);
+    let differences = match case.rule.expect.as_ref().filter(|expect| expect.is_of_anything()) {
+        Some(expect) => expect::differences(expect, &processed, container),
+        None => vec!["expects nothing yet".to_owned()],
+    };
+    let source = source.filter(|_| !differences.is_empty()).and_then(|bytes| std::str::from_utf8(bytes).ok());
+    let edits = source.map(|source| update::edits(&case.node, &case.rule, source, &processed));
+    CaseResult { name, place, differences, edits: edits.unwrap_or_default() }
+}
+
+fn own_container<'c>(
+    own: &'c mut OwnContainers,
+    setting: Setting<'_>,
+    environment: &BTreeMap<String, String>,
+    diagnostics: &mut Diagnostics,
+) -> Option<&'c Container> {
+    if !own.contains_key(environment) {
+        own.insert(environment.clone(), load_container(setting, environment, None, diagnostics));
+    }
+    own.get(environment)?.as_ref()
+}
+
+fn load_container(
+    setting: Setting<'_>,
+    environment: &BTreeMap<String, String>,
+    inline: Option<(&Arc<str>, &Node)>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Container> {
+    let options = LoadOptions {
+        version: "test",
+        environment,
+        absent_environment: Severity::Note,
+        library: setting.library,
+        inline,
+        seats: 1,
+    };
+    let loaded = load::load(setting.files, options);
+    if loaded.container.is_none() {
+        diagnostics.extend(loaded.diagnostics.iter().filter(|d| d.severity == Severity::Error).cloned());
+    }
+    loaded.container
 }
 
 /// Reads a file of cases without running them; what is wrong with it goes to `diagnostics`.
 pub fn check_file(file: &Arc<str>, bytes: &[u8], diagnostics: &mut Diagnostics) {
-    read_file(file, bytes, diagnostics);
+    read_file(file, bytes, Silence::Mistake, diagnostics);
 }
 
-type Cases = Vec<(Placed<Arc<str>>, CaseRule)>;
+/// A case as it was read.
+struct Case {
+    name: Placed<Arc<str>>,
+    node: Node,
+    rule: CaseRule,
+}
 
 /// `None` goes with at least one error.
-fn read_file(file: &Arc<str>, bytes: &[u8], diagnostics: &mut Diagnostics) -> Option<(FileRule, Cases)> {
+fn read_file(
+    file: &Arc<str>,
+    bytes: &[u8],
+    silence: Silence,
+    diagnostics: &mut Diagnostics,
+) -> Option<(FileRule, Vec<Case>)> {
     let errors_before = diagnostics.errors_told();
     let root = yaml::parse(file, bytes, diagnostics)?;
     let rules: FileRule = decode(&root, &Context { file, owner: "test cases", name: None }, diagnostics)?;
     check::has_cases(file, &root, &rules, diagnostics);
-    let mut cases = Cases::new();
-    for (name, node) in &rules.cases {
+    let mut cases = Vec::new();
+    for (name, node) in rules.cases.iter() {
         let owner = format!("case {}", quoted(name));
         let context = Context { file, owner: &owner, name: Some(&name.place) };
         let errors_before = diagnostics.errors_told();
-        let Some(case) = decode(node, &context, diagnostics) else { continue };
+        let Some(rule) = decode(node, &context, diagnostics) else { continue };
         // What seems to be absent may be there under a misspelt name, which has been told.
         if diagnostics.errors_told() == errors_before {
-            check::case(name, &case, &context, diagnostics);
+            check::case(name, &rule, silence, &context, diagnostics);
         }
-        cases.push((name.clone(), case));
+        cases.push(Case { name: name.clone(), node: node.clone(), rule });
     }
     (diagnostics.errors_told() == errors_before).then_some((rules, cases))
 }
 
-/// The containers that a file's cases run in: one for each environment that they name.
-struct Containers<'a> {
-    setting: Setting<'a>,
-    file: &'a Arc<str>,
-    /// Rules in place of the container's own.
-    inline: Option<&'a Node>,
-    loaded: BTreeMap<BTreeMap<String, String>, Option<Container>>,
-}
-
-impl Containers<'_> {
-    fn get(&mut self, environment: &BTreeMap<String, String>, diagnostics: &mut Diagnostics) -> Option<&Container> {
-        if !self.loaded.contains_key(environment) {
-            let options = LoadOptions {
-                version: "test",
-                environment,
-                absent_environment: Severity::Note,
-                library: self.setting.library,
-                inline: self.inline.map(|rules| (self.file, rules)),
-                seats: 1,
-            };
-            let loaded = load::load(self.setting.files, options);
-            if loaded.container.is_none() {
-                diagnostics.extend(loaded.diagnostics.iter().filter(|d| d.severity == Severity::Error).cloned());
-            }
-            self.loaded.insert(environment.clone(), loaded.container);
-        }
-        self.loaded.get(environment)?.as_ref()
-    }
-}
-
-fn process(container: &Container, client: Client, hit: Hit) -> Processed {
+fn process(container: &Container, client: Client, hit: Hit, coverage: Option<&RefCell<Coverage>>) -> Processed {
     let stopped: MonotonicClock = || Duration::ZERO;
     let made = AtomicU64::new(0);
     let new_id = || Uuid::from_u128(u128::from(made.fetch_add(1, Ordering::Relaxed) + 1));
-    let surroundings = Surroundings { clock: stopped, new_id: &new_id, recent: None, told: TOLD_TO_PEOPLE };
-    pipeline::process(container, client, &Arc::new(hit), surroundings)
+    let look = |moment: &Moment<'_>| {
+        if let Some(coverage) = coverage {
+            coverage.borrow_mut().look(moment);
+        }
+    };
+    let look = coverage.is_some().then_some(&look as &dyn Fn(&Moment<'_>));
+    let surroundings = Surroundings { clock: stopped, new_id: &new_id, recent: None, told: TOLD_TO_PEOPLE, look };
+    let processed = pipeline::process(container, client, &Arc::new(hit), surroundings);
+    if let Some(coverage) = coverage {
+        coverage.borrow_mut().read(&processed.trace);
+    }
+    processed
 }
 
 /// The hit that a case describes, and the client that claims it; a sentence about what cannot be in a hit otherwise.

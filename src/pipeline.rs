@@ -40,6 +40,8 @@ pub struct Surroundings<'a> {
     pub recent: Option<&'a RecentCalls>,
     /// Of how many tags that do not fire for an event the trace gives the reason.
     pub told: usize,
+    /// Is shown every event beside what was decided about it; for finding out what cases exercise.
+    pub look: Option<&'a dyn Fn(&Moment<'_>)>,
 }
 
 /// What came of a hit. Nothing has been done yet.
@@ -111,6 +113,9 @@ pub fn process(container: &Container, client: Client, hit: &Arc<Hit>, surroundin
         let keeping = client.keeping();
         let told = surroundings.told;
         trace.events.push(decide_event(container, keeping, &given, evidence, notes, told, &mut harvest));
+        if let Some(look) = surroundings.look {
+            look(&Moment::new(container, &given));
+        }
     }
     Processed { result: Ok(harvest.into_decided()), trace }
 }

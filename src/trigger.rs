@@ -80,7 +80,7 @@ impl Trigger {
 }
 
 impl EventMatch {
-    fn covers(&self, name: &str) -> bool {
+    pub fn covers(&self, name: &str) -> bool {
         match self {
             Self::All => true,
             Self::Names(names) => names.iter().any(|own| **own == *name),

@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use super::model::{CaseRule, Expect, FileRule};
+use super::{
+    Silence,
+    model::{CaseRule, Expect, FileRule},
+};
 use crate::container::{
     diagnostic::{Diagnostic, Diagnostics},
     yaml::{Node, Placed, Value, decode::Context},
@@ -20,9 +23,20 @@ pub(super) fn has_cases(file: &Arc<str>, root: &Node, rules: &FileRule, diagnost
 }
 
 /// Reports what is wrong with one case.
-pub(super) fn case(name: &Placed<Arc<str>>, case: &CaseRule, at: &Context<'_>, diagnostics: &mut Diagnostics) {
+pub(super) fn case(
+    name: &Placed<Arc<str>>,
+    case: &CaseRule,
+    silence: Silence,
+    at: &Context<'_>,
+    diagnostics: &mut Diagnostics,
+) {
     diagnostics.extend(input(name, case, at));
-    diagnostics.extend(expectation(name, &case.expect, at));
+    match (&case.expect, silence) {
+        (Some(expect), Silence::Request) if !expect.is_of_anything() => {}
+        (None, Silence::Request) => {}
+        (Some(expect), _) => diagnostics.extend(expectation(name, expect, at)),
+        (None, Silence::Mistake) => diagnostics.extend(expectation(name, &Expect::default(), at)),
+    }
 }
 
 /// A case has one hit, told as an event or as raw text.
@@ -54,7 +68,7 @@ fn expectation(name: &Placed<Arc<str>>, expect: &Expect, at: &Context<'_>) -> Op
     let (message, help) = match (&expect.refused, &expect.refused_because, expect.is_of_accepted()) {
         (None, None, false) => (
             "expects nothing, so it would pass whatever happens",
-            "name what should come of it: fired, not_fired, calls, cookies, notes, event_notes, consent, answered, held or refused",
+            "name under expect what should come of it, such as fired or calls; tidegate test --update writes what comes of it now",
         ),
         (None, Some(_), _) => (
             "gives the reason of a refusal that it does not expect",

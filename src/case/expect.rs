@@ -17,7 +17,7 @@ use crate::{
     trace::{Note, TagTrace, TagVerdict},
 };
 
-const NO_TRIGGER_LOOKED: &str = "none of its triggers looks at this event";
+pub(super) const NO_TRIGGER_LOOKED: &str = "none of its triggers looks at this event";
 
 /// What differs, one line each.
 pub fn differences(expect: &Expect, processed: &Processed, container: &Container) -> Vec<String> {
@@ -157,22 +157,32 @@ fn calls(expected: &[ExpectedCall], found: &[Call], lines: &mut Vec<String>) {
         let names: Vec<_> = found.iter().map(|call| format!("{} by {:?}", call.event.name, call.tag)).collect();
         lines.push(format!("calls: expected {}, found {}: {}", expected.len(), found.len(), names.join(", ")));
     }
-    for (position, (expected, call)) in expected.iter().zip(found).enumerate() {
-        let place = format!("calls[{position}]");
-        if let Some(tag) = expected.tag.as_ref().filter(|tag| ***tag != *call.tag) {
-            lines.push(format!("{place}.tag: expected {tag:?}, found {:?}", call.tag));
-        }
-        let account = call.account.to_string();
-        if let Some(start) = expected.account.as_ref().filter(|start| !account.starts_with(start.as_str())) {
-            lines.push(format!("{place}.account: expected {start:?}, found {account:?}"));
-        }
-        let body: Value = serde_json::from_str(&call.body).unwrap_or(Value::Null);
-        if let Some(expected) = &expected.body {
-            compare(&plain(expected), &body, Extent::Named, &format!("{place}.body"), lines);
-        }
-        if let Some(expected) = &expected.exact_body {
-            compare(&plain(expected), &body, Extent::Whole, &format!("{place}.body"), lines);
-        }
+    for (position, (expected, found)) in expected.iter().zip(found).enumerate() {
+        call(expected, found, &format!("calls[{position}]"), lines);
+    }
+}
+
+/// Whether a call is as one was expected to be.
+pub(super) fn is_call(expected: &ExpectedCall, found: &Call) -> bool {
+    let mut lines = Vec::new();
+    call(expected, found, "", &mut lines);
+    lines.is_empty()
+}
+
+fn call(expected: &ExpectedCall, found: &Call, place: &str, lines: &mut Vec<String>) {
+    if let Some(tag) = expected.tag.as_ref().filter(|tag| ***tag != *found.tag) {
+        lines.push(format!("{place}.tag: expected {tag:?}, found {:?}", found.tag));
+    }
+    let account = found.account.to_string();
+    if let Some(start) = expected.account.as_ref().filter(|start| !account.starts_with(start.as_str())) {
+        lines.push(format!("{place}.account: expected {start:?}, found {account:?}"));
+    }
+    let body: Value = serde_json::from_str(&found.body).unwrap_or(Value::Null);
+    if let Some(expected) = &expected.body {
+        compare(&plain(expected), &body, Extent::Named, &format!("{place}.body"), lines);
+    }
+    if let Some(expected) = &expected.exact_body {
+        compare(&plain(expected), &body, Extent::Whole, &format!("{place}.body"), lines);
     }
 }
 

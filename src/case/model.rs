@@ -51,7 +51,8 @@ pub struct CaseRule {
     pub body: Option<Placed<String>>,
     /// Short for `consent` in the event.
     pub consent: Option<Placed<Node>>,
-    pub expect: Expect,
+    /// What should come of it; `tidegate test --update` writes it.
+    pub expect: Option<Expect>,
 }
 
 /// An instant as people write it, such as `2026-11-23T12:00:00Z`.
@@ -128,6 +129,11 @@ pub struct Expect {
 }
 
 impl Expect {
+    /// Whether anything is expected.
+    pub fn is_of_anything(&self) -> bool {
+        self.is_of_accepted() || self.refused.is_some() || self.refused_because.is_some()
+    }
+
     /// Whether something is expected of a hit that is accepted.
     pub fn is_of_accepted(&self) -> bool {
         self.fired.is_some()

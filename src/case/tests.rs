@@ -7,7 +7,7 @@ fn run(text: &str, filter: &str) -> (Vec<CaseResult>, Diagnostics) {
     let (files, library) = (Sources::new(), folder::library());
     let setting = Setting { files: &files, library: &library };
     let mut diagnostics = Diagnostics::default();
-    let results = run_file(&"a.test.yaml".into(), text.as_bytes(), setting, filter, &mut diagnostics);
+    let results = Bench::new(setting, filter).run_file(&"a.test.yaml".into(), text.as_bytes(), &mut diagnostics);
     (results, diagnostics)
 }
 

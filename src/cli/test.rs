@@ -1,21 +1,31 @@
 //! `tidegate test`: runs every `*.test.yaml` of the container.
 
 use std::{
+    fs,
     io::{self, IsTerminal, Write},
+    path::PathBuf,
     sync::Arc,
+    time::{Duration, Instant},
 };
 
+use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
 use super::{Context, Exit, Format, report};
 use crate::{
-    case::{self, CaseResult, Setting},
+    case::{
+        self, Bench, CaseResult, Setting,
+        coverage::Coverage,
+        update::{self, Updated},
+    },
     container::{
         diagnostic::{Diagnostics, Sources},
         folder, load,
     },
 };
+
+mod junit;
 
 /// Run the container's test cases: an event in, which tags fire, and exactly which calls and cookies
 #[derive(Args, Debug)]
@@ -23,6 +33,22 @@ pub struct Test {
     /// Only cases whose name contains this
     #[arg(long, default_value = "", value_name = "WORDS", hide_default_value = true)]
     filter: String,
+    /// Change what failing cases expect into what came of them, in their files; nothing else of a file changes
+    #[arg(long)]
+    update: bool,
+    /// Also write the results as JUnit XML, which CI systems show
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Also say which tags, triggers, outcomes of conditions and answers about consent no case exercises
+    #[arg(long)]
+    coverage: bool,
+}
+
+/// The cases of one file and how they ended.
+struct FileResults {
+    path: Arc<str>,
+    cases: Vec<CaseResult>,
+    took: Duration,
 }
 
 impl Test {
@@ -30,39 +56,81 @@ impl Test {
         let files = folder::read(&context.folder)?;
         let library = folder::library();
         let setting = Setting { files: &files, library: &library };
-        let mut diagnostics = Diagnostics::default();
-        let mut results = Vec::new();
-        for (path, bytes) in files.iter().filter(|(path, _)| load::is_test_file(path)) {
-            let cases = case::run_file(path, bytes, setting, &self.filter, &mut diagnostics);
-            results.push((Arc::clone(path), cases));
-        }
         let mut sources = library.clone();
         sources.extend(files.iter().map(|(path, bytes)| (Arc::clone(path), bytes.clone())));
+        let mut diagnostics = Diagnostics::default();
+        let mut bench = Bench::new(setting, &self.filter);
+        if self.coverage {
+            bench.watch(&mut diagnostics);
+        }
+        let mut results = Vec::new();
+        for (path, bytes) in files.iter().filter(|(path, _)| load::is_test_file(path)) {
+            let begun = Instant::now();
+            let cases = if self.update {
+                let updated = update::update(&mut bench, path, bytes, &mut diagnostics);
+                write_updated(context, path, &updated)?;
+                sources.extend(updated.text.map(|text| (Arc::clone(path), text.into_bytes())));
+                updated.results
+            } else {
+                bench.run_file(path, bytes, &mut diagnostics)
+            };
+            results.push(FileResults { path: Arc::clone(path), cases, took: begun.elapsed() });
+        }
+        let coverage = bench.coverage();
+        if let Some(path) = &self.junit {
+            let text = junit::xml(&results, &diagnostics);
+            fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        let failed = results.iter().flat_map(|file| &file.cases).any(|case| !case.differences.is_empty());
         let mut out = io::stdout().lock();
         match context.format {
-            Format::Text => text(&mut out, &results, &diagnostics, &sources)?,
-            Format::Json => json(&mut out, &results, &diagnostics)?,
+            Format::Text => {
+                text(&mut out, &results, &diagnostics, &sources)?;
+                if !self.filter.is_empty() && results.iter().all(|file| file.cases.is_empty()) {
+                    writeln!(out, "no case has {:?} in its name", self.filter)?;
+                }
+                if let Some(coverage) = coverage {
+                    write!(out, "\n{coverage}")?;
+                }
+                let advice = if self.update {
+                    "\nwhat still fails cannot be mended by another expectation; see each case"
+                } else {
+                    "\nif this is as it should be now: tidegate test --update, then look at the change"
+                };
+                if failed {
+                    writeln!(out, "{advice}")?;
+                }
+            }
+            Format::Json => json(&mut out, &results, &diagnostics, coverage.as_ref())?,
             Format::Github => {
-                diagnostics.extend(results.iter().flat_map(|(_, cases)| cases).filter_map(case::diagnostic));
+                diagnostics.extend(results.iter().flat_map(|file| &file.cases).filter_map(case::diagnostic));
                 report(&mut out, Format::Github, &diagnostics, &sources)?;
             }
         }
-        let failed = results.iter().flat_map(|(_, cases)| cases).any(|case| !case.differences.is_empty());
         Ok(if failed || diagnostics.has_errors() { Exit::FoundWrong } else { Exit::Fine })
     }
 }
 
-type Results = [(Arc<str>, Vec<CaseResult>)];
+/// Writes a file whose expectations changed, and says so.
+fn write_updated(context: &Context, path: &str, updated: &Updated) -> anyhow::Result<()> {
+    let Some(text) = &updated.text else { return Ok(()) };
+    fs::write(context.folder.join(path), text).with_context(|| format!("cannot write {path}"))?;
+    let mut err = io::stderr().lock();
+    for name in &updated.changed {
+        writeln!(err, "updated {path}: {name}")?;
+    }
+    Ok(())
+}
 
 fn text(
     out: &mut (impl Write + IsTerminal),
-    results: &Results,
+    results: &[FileResults],
     diagnostics: &Diagnostics,
     sources: &Sources,
 ) -> anyhow::Result<()> {
     report(out, Format::Text, diagnostics, sources)?;
     let (mut passed, mut failed) = (0, 0);
-    for (path, cases) in results {
+    for FileResults { path, cases, .. } in results {
         for case in cases {
             if case.differences.is_empty() {
                 passed += 1;
@@ -83,15 +151,24 @@ fn text(
     Ok(())
 }
 
-fn json(out: &mut impl Write, results: &Results, diagnostics: &Diagnostics) -> anyhow::Result<()> {
+fn json(
+    out: &mut impl Write,
+    results: &[FileResults],
+    diagnostics: &Diagnostics,
+    coverage: Option<&Coverage>,
+) -> anyhow::Result<()> {
     let cases: Vec<_> = results
         .iter()
-        .flat_map(|(path, cases)| cases.iter().map(move |case| (path, case)))
+        .flat_map(|file| file.cases.iter().map(move |case| (&file.path, case)))
         .map(|(path, case)| {
             json!({ "file": path, "line": case.place.line, "name": case.name, "differences": case.differences })
         })
         .collect();
-    serde_json::to_writer_pretty(&mut *out, &json!({ "cases": cases, "diagnostics": diagnostics }))?;
+    let mut answer = json!({ "cases": cases, "diagnostics": diagnostics });
+    if let Some(coverage) = coverage {
+        answer["coverage"] = serde_json::to_value(coverage)?;
+    }
+    serde_json::to_writer_pretty(&mut *out, &answer)?;
     writeln!(out)?;
     Ok(())
 }

@@ -96,8 +96,13 @@ impl Trace {
 }
 
 fn process(container: &Container, hit: Hit) -> Processed {
-    let surroundings =
-        Surroundings { clock: monotonic_clock, new_id: &app::random_id, recent: None, told: TOLD_TO_PEOPLE };
+    let surroundings = Surroundings {
+        clock: monotonic_clock,
+        new_id: &app::random_id,
+        recent: None,
+        told: TOLD_TO_PEOPLE,
+        look: None,
+    };
     pipeline::process(container, Client::DataLayer, &Arc::new(hit), surroundings)
 }
 

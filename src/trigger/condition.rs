@@ -140,7 +140,7 @@ impl Condition {
 }
 
 impl Test {
-    fn holds(&self, moment: &Moment<'_>) -> bool {
+    pub fn holds(&self, moment: &Moment<'_>) -> bool {
         let value = self.subject.value(moment);
         value.is_some_and(|value| self.operator.holds(&value, self.case, moment)) == (self.sense == Sense::Is)
     }

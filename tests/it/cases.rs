@@ -4,7 +4,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use tidegate::{
-    case::{self, Setting},
+    case::{Bench, Setting},
     container::{
         diagnostic::{self, Colour, Diagnostics, Sources},
         folder,
@@ -18,7 +18,7 @@ fn run<'f>(files: &Sources, cases: impl Iterator<Item = (&'f Arc<str>, &'f Vec<u
     let (mut passed, mut failures) = (0, String::new());
     for (path, bytes) in cases {
         let mut diagnostics = Diagnostics::default();
-        let results = case::run_file(path, bytes, setting, "", &mut diagnostics);
+        let results = Bench::new(setting, "").run_file(path, bytes, &mut diagnostics);
         if diagnostics.has_errors() {
             let sources = Sources::from([(Arc::clone(path), bytes.clone())]);
             failures += &diagnostic::text(&diagnostics, &sources, Colour::Off);

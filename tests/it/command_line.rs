@@ -197,6 +197,58 @@ async fn test_runs_the_cases_of_the_container() {
     assert_eq!(chosen.code, Some(0), "{chosen:?}");
 }
 
+#[tokio::test]
+async fn test_writes_expectations_anew_and_results_for_ci() {
+    let place = Place::own_rules();
+    let failing = CASES.replace("AMOUNT } } }] }", "0 } } }] }   # to be looked at");
+    place.write("rules/shop.test.yaml", &failing);
+    let report = place.path().join("report.xml");
+    let junit = ["test", "--junit", report.to_str().expect("a path")];
+    assert_eq!(tidegate(&place, &junit).await.code, Some(1));
+    let xml = fs::read_to_string(&report).expect("a report");
+    assert!(xml.contains(r#"<testsuite name="rules/shop.test.yaml" tests="2" failures="1""#), "{xml}");
+    assert!(xml.contains("calls[0].body.data.amount: expected 0, found 2000</failure>"), "{xml}");
+
+    let updated = tidegate(&place, &["test", "--update"]).await;
+    insta::assert_snapshot!("test_updated", shown(&place, &updated));
+    let written = fs::read_to_string(place.container().join("rules/shop.test.yaml")).expect("the cases");
+    assert_eq!(written, failing.replace("amount: 0", "amount: 2000"));
+
+    place.write("rules/orders.test.yaml", "cases: { an order: { event: { event: purchase } } }\n");
+    let silent = tidegate(&place, &["test"]).await;
+    assert!(silent.out.contains("case \"an order\" expects nothing"), "{silent:?}");
+    let filled = tidegate(&place, &["test", "--update"]).await;
+    assert_eq!(filled.code, Some(0), "{filled:?}");
+
+    let nowhere = place.path().join("absent/report.xml");
+    let unwritten = tidegate(&place, &["test", "--junit", nowhere.to_str().expect("a path")]).await;
+    assert_eq!(unwritten.code, Some(2), "{unwritten:?}");
+}
+
+const CONDITIONS: &str = r#"
+triggers:
+  Large: { event: purchase, when: [{ event_data: value, greater_than: 100 }, { any: [{ event_data: currency, equals: EUR }, { event_data: currency, equals: USD }] }] }
+  Never: { event: refund }
+tags:
+  Large order: { template: log, triggers: Large, exceptions: Never, consent: none, consent_reason: it only writes a line, parameters: { line: large } }
+  Refund: { template: openai_cookie, triggers: Never, consent: ad_storage, when_denied: hold }
+"#;
+
+const SOME_OF_THEM: &str = "cases:
+  a large order: { event: { event: purchase, value: 200, currency: EUR }, expect: { fired: [Large order] } }
+  a small order: { event: { event: purchase, value: 20, currency: EUR }, expect: { fired: [] } }
+";
+
+#[tokio::test]
+async fn test_tells_what_no_case_exercises() {
+    let place = Place::with_rules(CONDITIONS);
+    place.write("rules/shop.test.yaml", SOME_OF_THEM);
+    let ran = tidegate(&place, &["test", "--coverage"]).await;
+    insta::assert_snapshot!("test_coverage", shown(&place, &ran));
+    let as_json = tidegate(&place, &["test", "--coverage", "--format", "json"]).await.json();
+    insta::assert_snapshot!("test_coverage_json", as_json["coverage"]);
+}
+
 /// Two dead letters, one pending call.
 async fn shop_with_letters(shop: &Shop) {
     shop.standin.fail_with(Failure::RefuseEvents { words: "the shop is closed".to_owned() }, Lasting::Requests(2));

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use tidegate::{
-    case::{self, Setting},
+    case::{Bench, Setting},
     container::{
         diagnostic::{self, Colour, Severity, Sources},
         folder,
@@ -61,7 +61,7 @@ fn hold(document: &str, at_least: usize) {
     let mut diagnostics = load::load(&files, options).diagnostics;
     let setting = Setting { files: &files, library: &library };
     for (path, bytes) in files.iter().filter(|(path, _)| load::is_test_file(path)) {
-        for result in case::run_file(path, bytes, setting, "", &mut diagnostics) {
+        for result in Bench::new(setting, "").run_file(path, bytes, &mut diagnostics) {
             assert!(result.differences.is_empty(), "{document}: {}: {:?}", result.name, result.differences);
         }
     }

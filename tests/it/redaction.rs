@@ -63,7 +63,8 @@ fn process(container: &Container, event: &Value) -> Processed {
         host: "tags.example.com".into(),
         body: event.to_string().into(),
     };
-    let surroundings = Surroundings { clock: || Duration::ZERO, new_id: &|| Uuid::nil(), recent: None, told: 1000 };
+    let surroundings =
+        Surroundings { clock: || Duration::ZERO, new_id: &|| Uuid::nil(), recent: None, told: 1000, look: None };
     pipeline::process(container, Client::DataLayer, &Arc::new(hit), surroundings)
 }
 

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 use tidegate::{
-    case::{self, Setting},
+    case::{Bench, Setting},
     container::{diagnostic::Diagnostics, folder},
 };
 
@@ -84,7 +84,7 @@ fn their_cases_pass() {
         let mut passed = 0;
         for (path, bytes) in files.iter().filter(|(path, _)| path.ends_with(".test.yaml")) {
             let mut diagnostics = Diagnostics::default();
-            for result in case::run_file(path, bytes, setting, "", &mut diagnostics) {
+            for result in Bench::new(setting, "").run_file(path, bytes, &mut diagnostics) {
                 assert!(result.differences.is_empty(), "{name}: {}: {:?}", result.name, result.differences);
                 passed += 1;
             }

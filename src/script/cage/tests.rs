@@ -133,7 +133,7 @@ fn process(container: &Container, body: &Value, clock: MonotonicClock) -> Proces
         host: "tags.example.com".into(),
         body: body.to_string().into(),
     };
-    let surroundings = Surroundings { clock, new_id: &|| Uuid::nil(), recent: None, told: 10 };
+    let surroundings = Surroundings { clock, new_id: &|| Uuid::nil(), recent: None, told: 10, look: None };
     pipeline::process(container, Client::DataLayer, &Arc::new(hit), surroundings)
 }
 
