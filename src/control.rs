@@ -72,8 +72,8 @@ impl Socket {
 fn routes(desk: Desk) -> Router {
     Router::new()
         .route("/accounts", get(accounts))
-        .route("/deliveries", get(list))
         .route("/deliveries/{id}", get(show))
+        .route("/deliveries/list", post(list))
         .route("/deliveries/retry", post(retry))
         .route("/deliveries/discard", post(discard))
         .route("/forget", post(forget))
@@ -115,7 +115,7 @@ async fn accounts(State(desk): State<Desk>) -> Json<Vec<AccountReport>> {
     Json(desk.accounts())
 }
 
-async fn list(State(desk): State<Desk>, Query(query): Query<ListQuery>) -> Response {
+async fn list(State(desk): State<Desk>, Json(query): Json<ListQuery>) -> Response {
     answer(desk.list(&query).await)
 }
 
@@ -161,14 +161,7 @@ impl Client {
     }
 
     pub async fn list(&self, query: &ListQuery) -> anyhow::Result<Page> {
-        let mut url = url::Url::parse("http://control/deliveries")?;
-        let parameters = serde_json::to_value(query)?;
-        for (name, value) in parameters.as_object().into_iter().flatten() {
-            if let Some(text) = crate::event::to_text(value) {
-                url.query_pairs_mut().append_pair(name, &text);
-            }
-        }
-        self.ask(self.http.get(url)).await
+        self.post("deliveries/list", query).await
     }
 
     pub async fn show(&self, id: CallId) -> anyhow::Result<Option<StoredCall>> {

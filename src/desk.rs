@@ -9,7 +9,7 @@ use crate::{
     audit::{Actor, Audit, Begun, Entry, Outcome},
     delivery::{Delivery, status::State},
     outbox::{
-        CallId, CallState, Forgotten, ListQuery, Outbox, Page, StoreError, StoredCall,
+        CallFilter, CallId, CallState, Forgotten, ListQuery, Outbox, Page, StoreError, StoredCall,
         sought::{NotSought, Sought},
     },
     time::Timestamp,
@@ -43,9 +43,8 @@ pub struct AccountReport {
 #[serde(rename_all = "snake_case")]
 pub enum Selection {
     Ids(Vec<CallId>),
-    /// All of this account, by its shown name.
-    Account(String),
-    All,
+    /// All of these; a filter that says nothing means every dead letter.
+    Matching(CallFilter),
 }
 
 /// Whose data is to be forgotten.
@@ -168,7 +167,8 @@ impl Desk {
         self.outbox.show(id).await
     }
 
-    /// Puts dead letters back to be delivered; by account or all, also tells paused accounts that they may try again.
+    /// Puts dead letters back to be delivered. Where an account is named, or all are meant, also tells paused accounts that
+    /// they may try again.
     /// Returns how many were put back.
     pub async fn retry(&self, selection: &Selection) -> Result<usize, StoreError> {
         let mut replayed = 0;
@@ -178,10 +178,12 @@ impl Desk {
         if let Some(delivery) = &self.delivery {
             for known in self.outbox.accounts() {
                 let meant = match selection {
-                    Selection::Account(account) => known.account.to_string() == *account,
-                    Selection::All => true,
                     // What was put back is due at once; an account that is paused is meant by its name.
                     Selection::Ids(_) => false,
+                    Selection::Matching(CallFilter { account: Some(account), .. }) => {
+                        known.account.to_string() == *account
+                    }
+                    Selection::Matching(filter) => *filter == CallFilter::default(),
                 };
                 if meant {
                     delivery.resume(&known.account);
@@ -203,12 +205,11 @@ impl Desk {
 
     /// The ids that a selection means, in chunks.
     async fn chosen(&self, selection: &Selection) -> Result<Vec<Vec<CallId>>, StoreError> {
-        let account = match selection {
+        let filter = match selection {
             Selection::Ids(ids) => return Ok(ids.chunks(CHUNK).map(<[CallId]>::to_vec).collect()),
-            Selection::Account(account) => Some(account.clone()),
-            Selection::All => None,
+            Selection::Matching(filter) => filter.clone(),
         };
-        let mut query = ListQuery { state: CallState::Dead, account, after: None, limit: CHUNK };
+        let mut query = ListQuery { state: CallState::Dead, filter, after: None, limit: CHUNK };
         let mut chunks = Vec::new();
         loop {
             let page = self.outbox.list(&query).await?;

@@ -188,11 +188,31 @@ pub enum CallState {
     Dead,
 }
 
+/// Which calls are meant: those of which everything holds that is said here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallFilter {
+    /// By its `Display` text.
+    pub account: Option<String>,
+    pub tag: Option<String>,
+    /// Accepted at this time or later.
+    pub since: Option<Timestamp>,
+    /// Accepted before this time.
+    pub until: Option<Timestamp>,
+}
+
+impl CallFilter {
+    pub fn is_met(&self, account: &str, tag: &str, accepted: Timestamp) -> bool {
+        self.account.as_ref().is_none_or(|wanted| wanted == account)
+            && self.tag.as_ref().is_none_or(|wanted| wanted == tag)
+            && self.since.is_none_or(|since| accepted >= since)
+            && self.until.is_none_or(|until| accepted < until)
+    }
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ListQuery {
     pub state: CallState,
-    /// Only this account, by its `Display` text.
-    pub account: Option<String>,
+    pub filter: CallFilter,
     /// Where the page before ended.
     pub after: Option<Cursor>,
     /// At most this many; the store may give fewer.

@@ -6,10 +6,14 @@ use std::io::{self, Write};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
-use super::{Context, Exit, Format, door::Data};
+use super::{
+    Context, Exit, Format,
+    door::{Data, Door},
+};
 use crate::{
     desk::{AccountReport, Selection},
-    outbox::{CallId, CallState, ListQuery, Page, StoredCall},
+    outbox::{CallFilter, CallId, CallState, ListQuery, Page, StoredCall},
+    time::Timestamp,
 };
 
 /// Look after calls that wait or died: list, show, retry, discard
@@ -32,9 +36,8 @@ pub struct List {
     /// Which calls
     #[arg(long, default_value = "dead", value_name = "STATE")]
     state: State,
-    /// Only this account, named as the list shows it
-    #[arg(long, value_name = "ACCOUNT")]
-    account: Option<String>,
+    #[command(flatten)]
+    filter: Filter,
     /// At most this many
     #[arg(long, default_value = "50", value_name = "NUMBER")]
     limit: usize,
@@ -59,14 +62,50 @@ pub struct Choice {
     #[command(flatten)]
     data: Data,
     /// The calls' ids, as the list shows them
-    #[arg(required_unless_present_any = ["all", "account"], conflicts_with_all = ["all", "account"])]
+    #[arg(required_unless_present_any = ["all", "Filter"], conflicts_with_all = ["all", "Filter"])]
     ids: Vec<u64>,
     /// Every dead letter
-    #[arg(long, conflicts_with = "account")]
+    #[arg(long, conflicts_with = "Filter")]
     all: bool,
-    /// Every dead letter of this account, named as the list shows it
+    #[command(flatten)]
+    filter: Filter,
+}
+
+/// What is said together must hold together.
+#[derive(Args, Debug)]
+#[group(multiple = true)]
+struct Filter {
+    /// Only calls of this account, named as the list shows it
     #[arg(long, value_name = "ACCOUNT")]
     account: Option<String>,
+    /// Only calls of this tag
+    #[arg(long, value_name = "TAG")]
+    tag: Option<String>,
+    /// Only calls accepted at this time or later: 2026-12-01T08:00:00Z, or 2h for two hours ago
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    since: Option<Timestamp>,
+    /// Only calls accepted before this time, written like --since
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    until: Option<Timestamp>,
+}
+
+impl Filter {
+    fn into_calls(self) -> CallFilter {
+        let Self { account, tag, since, until } = self;
+        CallFilter { account, tag, since, until }
+    }
+}
+
+/// An instant, by itself or by how long ago it was; a day has 24 hours.
+fn instant(text: &str) -> Result<Timestamp, String> {
+    let ago = || {
+        let span: jiff::Span = text.parse().ok()?;
+        let ago = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()?;
+        Some(Timestamp::now().minus(ago.try_into().ok()?))
+    };
+    let instant = text.parse::<jiff::Timestamp>().ok().map(|instant| Timestamp(instant.as_millisecond()));
+    let wrong = "a time is an instant such as 2026-12-01T08:00:00Z, or how long ago: 30m, 2h, 3d";
+    instant.or_else(ago).ok_or_else(|| wrong.to_owned())
 }
 
 impl Deliveries {
@@ -78,14 +117,14 @@ impl Deliveries {
                 Self::List(list) => list.run(context, &mut out).await,
                 Self::Show(show) => show.run(context, &mut out).await,
                 Self::Retry(choice) => {
-                    let door = choice.data.door()?;
-                    let count = door.retry(&choice.selection()).await?;
-                    choice.say(&mut out, context, "put back to be delivered", count)
+                    let (door, selection) = choice.take()?;
+                    let count = door.retry(&selection).await?;
+                    say(&mut out, context, "put back to be delivered", count, &selection)
                 }
                 Self::Discard(choice) => {
-                    let door = choice.data.door()?;
-                    let count = door.discard(&choice.selection()).await?;
-                    choice.say(&mut out, context, "discarded", count)
+                    let (door, selection) = choice.take()?;
+                    let count = door.discard(&selection).await?;
+                    say(&mut out, context, "discarded", count, &selection)
                 }
             }
         })
@@ -93,23 +132,32 @@ impl Deliveries {
 }
 
 impl Choice {
-    fn selection(&self) -> Selection {
-        match &self.account {
-            Some(account) => Selection::Account(account.clone()),
-            None if self.all => Selection::All,
-            None => Selection::Ids(self.ids.iter().copied().map(CallId).collect()),
-        }
-    }
-
-    /// Says how many calls were meant and found. Ids that match nothing are worth an exit code.
-    fn say(&self, out: &mut impl Write, context: &Context, done: &str, count: usize) -> anyhow::Result<Exit> {
-        if context.format == Format::Json {
-            writeln!(out, "{}", serde_json::json!({ "calls": count }))?;
+    /// The store, and which calls of it are meant.
+    fn take(self) -> anyhow::Result<(Door, Selection)> {
+        let selection = if self.ids.is_empty() {
+            Selection::Matching(self.filter.into_calls())
         } else {
-            writeln!(out, "{count} call{} {done}", if count == 1 { "" } else { "s" })?;
-        }
-        Ok(if count == 0 && !self.ids.is_empty() { Exit::FoundWrong } else { Exit::Fine })
+            Selection::Ids(self.ids.into_iter().map(CallId).collect())
+        };
+        Ok((self.data.door()?, selection))
     }
+}
+
+/// Says how many calls were meant and found. Ids that match nothing are worth an exit code.
+fn say(
+    out: &mut impl Write,
+    context: &Context,
+    done: &str,
+    count: usize,
+    selection: &Selection,
+) -> anyhow::Result<Exit> {
+    if context.format == Format::Json {
+        writeln!(out, "{}", serde_json::json!({ "calls": count }))?;
+    } else {
+        writeln!(out, "{count} call{} {done}", if count == 1 { "" } else { "s" })?;
+    }
+    let is_by_id = matches!(selection, Selection::Ids(_));
+    Ok(if count == 0 && is_by_id { Exit::FoundWrong } else { Exit::Fine })
 }
 
 impl List {
@@ -120,7 +168,7 @@ impl List {
             State::Dead => CallState::Dead,
             State::Pending => CallState::Pending,
         };
-        let query = ListQuery { state, account: self.account, after: None, limit: self.limit };
+        let query = ListQuery { state, filter: self.filter.into_calls(), after: None, limit: self.limit };
         let page = door.list(&query).await?;
         if context.format == Format::Json {
             let Page { calls, next } = &page;

@@ -75,6 +75,9 @@ async fn wrong_usage_exits_2() {
         &["deliveries"],
         &["deliveries", "retry"],
         &["deliveries", "retry", "--all", "7"],
+        &["deliveries", "retry", "--tag", "OpenAI purchase", "7"],
+        &["deliveries", "retry", "--all", "--since", "2h"],
+        &["deliveries", "retry", "--since", "yesterday"],
         &["deliveries", "discard", "x"],
         &["serve", "--listen", "nowhere"],
         &["serve", "--rate-limit", "0"],
@@ -305,7 +308,18 @@ async fn deliveries_are_looked_after_with_and_without_a_server() {
     assert_eq!((discarded.code, &*discarded.out), (Some(0), "1 call discarded\n"));
     let again = shop.tidegate(&["deliveries", "discard", "1"]).await;
     assert_eq!((again.code, &*again.out), (Some(1), "0 calls discarded\n"));
-    let retried = shop.tidegate(&["deliveries", "retry", "--account", ACCOUNT]).await;
+    for of_others in [
+        &["--tag", "OpenAI"][..],
+        &["--account", ACCOUNT, "--until", "2026-01-01T00:00:00Z"],
+        &["--until", "1d 2h"],
+        &["--account", ACCOUNT, "--since", "2100-01-01T00:00:00+01:00"],
+    ] {
+        let words = [&["deliveries", "retry"], of_others].concat();
+        let retried = shop.tidegate(&words).await;
+        assert_eq!((retried.code, &*retried.out), (Some(0), "0 calls put back to be delivered\n"), "{of_others:?}");
+    }
+    let words = ["deliveries", "retry", "--account", ACCOUNT, "--tag", "OpenAI purchase", "--since", "2h"];
+    let retried = shop.tidegate(&words).await;
     assert_eq!((retried.code, &*retried.out), (Some(0), "1 call put back to be delivered\n"));
 
     shop.standin.clear_failures();

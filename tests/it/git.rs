@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tidegate::{
     outbox::{
-        CallState, ListQuery, Outbox as _,
+        CallFilter, CallState, ListQuery, Outbox as _,
         embedded::{Embedded, Options},
     },
     standin::{Failure, Lasting},
@@ -168,7 +168,7 @@ fn hit_of_two(id: &str) -> Value {
 /// Every pending call of a stopped server: its event, its version and its tag.
 async fn stored_calls(shop: &Shop) -> Vec<(String, String, String)> {
     let store = Embedded::open(&shop.place.data(), Options::default()).expect("the store opens");
-    let mut query = ListQuery { state: CallState::Pending, account: None, after: None, limit: 1000 };
+    let mut query = ListQuery { state: CallState::Pending, filter: CallFilter::default(), after: None, limit: 1000 };
     let mut calls = Vec::new();
     loop {
         let page = store.list(&query).await.expect("a list");

@@ -30,7 +30,7 @@ use tidegate::{
         secrets::Environment,
     },
     outbox::{
-        AccountState, CallState, ListQuery, Outbox,
+        AccountState, CallFilter, CallState, ListQuery, Outbox,
         embedded::{Embedded, Options as StoreOptions},
     },
     service::Service,
@@ -335,7 +335,7 @@ impl Shop {
 
     /// Waits for so many dead letters; gives the words of each.
     pub async fn wait_for_dead(&self, count: usize) -> Vec<String> {
-        let query = ListQuery { state: CallState::Dead, account: None, after: None, limit: 100 };
+        let query = ListQuery { state: CallState::Dead, filter: CallFilter::default(), after: None, limit: 100 };
         let found = tokio::time::timeout(PATIENCE, async {
             loop {
                 let page = self.service().app.outbox.list(&query).await.expect("a list");

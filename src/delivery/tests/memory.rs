@@ -212,7 +212,7 @@ impl Outbox for Memory {
                 let Some(call) = self.show(id).await? else { continue };
                 let state = if call.death.is_some() { CallState::Dead } else { CallState::Pending };
                 let beyond = query.after.as_ref().is_none_or(|Cursor(after)| id.0 > after.parse().unwrap());
-                let wanted = query.account.as_ref().is_none_or(|account| *account == call.account.to_string());
+                let wanted = query.filter.is_met(&call.account.to_string(), &call.tag, call.accepted);
                 if state == query.state && beyond && wanted && calls.len() < query.limit {
                     calls.push(call);
                 }

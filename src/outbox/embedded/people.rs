@@ -19,7 +19,7 @@ const PAGE_CALLS: usize = 1_000;
 /// How many rows one statement looks at: a long one would keep the write-ahead log from starting over.
 const ROWS_AT_ONCE: usize = 5_000;
 
-/// How many rows a page may look at before it is given as it is, when few of them are of the account asked for.
+/// How many rows a page may look at before it is given as it is, when few of them are asked for.
 const PAGE_ROWS: usize = 200_000;
 
 const PENDING: &str =
@@ -78,10 +78,8 @@ pub(super) fn show(conn: &Connection, id: CallId) -> anyhow::Result<Option<Store
 }
 
 fn is_asked_for(row: &Row<'_>, query: &ListQuery) -> anyhow::Result<bool> {
-    match &query.account {
-        Some(name) => Ok(row.get_ref(14)?.as_str()? == name),
-        None => Ok(true),
-    }
+    let (account, tag) = (row.get_ref(14)?.as_str()?, row.get_ref(5)?.as_str()?);
+    Ok(query.filter.is_met(account, tag, Timestamp(row.get(2)?)))
 }
 
 /// Everything of a row but its body.

@@ -20,8 +20,8 @@ use crate::{
     call::{Account, Call, CallEvent, SecretName, UserSchema},
     hit::HitId,
     outbox::{
-        AcceptError, AccountState, CallId, CallState, Cursor, Death, DeathReason, Leased, ListQuery, Outbox as _, Page,
-        Record, Settlement,
+        AcceptError, AccountState, CallFilter, CallId, CallState, Cursor, Death, DeathReason, Leased, ListQuery,
+        Outbox as _, Page, Record, Settlement,
     },
     time::Timestamp,
 };

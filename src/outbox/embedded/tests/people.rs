@@ -3,7 +3,7 @@
 use super::*;
 
 fn query(state: CallState) -> ListQuery {
-    ListQuery { state, account: None, after: None, limit: 100 }
+    ListQuery { state, filter: CallFilter::default(), after: None, limit: 100 }
 }
 
 fn listed(page: &Page) -> Vec<CallId> {
@@ -88,14 +88,47 @@ async fn a_list_can_be_of_one_account() {
     for _ in 0..3 {
         outbox.accept(record(vec![call(&one, "1"), call(&two, "2")])).await.unwrap();
     }
-    let mut asked = ListQuery { account: Some(two.to_string()), limit: 2, ..query(CallState::Pending) };
+    let mut asked = ListQuery {
+        filter: CallFilter { account: Some(two.to_string()), ..CallFilter::default() },
+        limit: 2,
+        ..query(CallState::Pending)
+    };
     let page = outbox.list(&asked).await.unwrap();
     assert!(page.calls.len() == 2 && page.calls.iter().all(|call| call.account == *two));
     asked.after = page.next;
     let page = outbox.list(&asked).await.unwrap();
     assert_eq!((page.calls.len(), page.next), (1, None));
-    asked = ListQuery { account: Some("' OR 1=1 --".into()), after: None, ..asked };
+    asked = ListQuery {
+        filter: CallFilter { account: Some("' OR 1=1 --".into()), ..CallFilter::default() },
+        after: None,
+        ..asked
+    };
     assert!(outbox.list(&asked).await.unwrap().calls.is_empty());
+}
+
+#[tokio::test]
+async fn a_list_can_be_of_one_tag_and_of_a_time() {
+    let dir = TempDir::new().unwrap();
+    let outbox = open(&dir);
+    let account = account("p1");
+    for (seconds, tag) in [(0, "purchase"), (1, "lead"), (2, "purchase"), (3, "purchase")] {
+        let of_tag = crate::call::Call { tag: tag.into(), ..call(&account, "1") };
+        let accepted = Timestamp(NOW.0 + seconds * 1_000);
+        outbox.accept(Record { accepted, ..record(vec![of_tag]) }).await.unwrap();
+    }
+    let at = |seconds: i64| Some(Timestamp(NOW.0 + seconds * 1_000));
+    for (tag, since, until, found) in [
+        (Some("purchase"), None, None, vec![0, 2, 3]),
+        (None, at(1), None, vec![1, 2, 3]),
+        (None, None, at(2), vec![0, 1]),
+        (Some("purchase"), at(1), at(3), vec![2]),
+        (Some("purchas"), None, None, vec![]),
+    ] {
+        let filter = CallFilter { account: None, tag: tag.map(Into::into), since, until };
+        let page = outbox.list(&ListQuery { filter, ..query(CallState::Pending) }).await.unwrap();
+        let seconds = page.calls.iter().map(|call| (call.accepted.0 - NOW.0) / 1_000).collect::<Vec<_>>();
+        assert_eq!(seconds, found, "{tag:?} {since:?} {until:?}");
+    }
 }
 
 #[tokio::test]
