@@ -26,6 +26,7 @@ use self::{
 };
 use crate::{
     client::Client,
+    consent::Evidence,
     container::{
         Container,
         diagnostic::{Diagnostic, Diagnostics, Place, Severity, Sources, quoted},
@@ -33,7 +34,7 @@ use crate::{
         yaml::{self, Node, Placed, decode::Context, decode::decode},
     },
     hit::{Hit, HitId, Through},
-    pipeline::{self, Processed, Surroundings},
+    pipeline::{self, Look, Processed, Surroundings},
     script::MonotonicClock,
     time::Timestamp,
     trace::TOLD_TO_PEOPLE,
@@ -230,12 +231,12 @@ fn process(container: &Container, client: Client, hit: Hit, coverage: Option<&Re
     let stopped: MonotonicClock = || Duration::ZERO;
     let made = AtomicU64::new(0);
     let new_id = || Uuid::from_u128(u128::from(made.fetch_add(1, Ordering::Relaxed) + 1));
-    let look = |moment: &Moment<'_>| {
+    let look = |moment: &Moment<'_>, _: &Evidence| {
         if let Some(coverage) = coverage {
             coverage.borrow_mut().look(moment);
         }
     };
-    let look = coverage.is_some().then_some(&look as &dyn Fn(&Moment<'_>));
+    let look = coverage.is_some().then_some(&look as Look<'_>);
     let surroundings = Surroundings { clock: stopped, new_id: &new_id, recent: None, told: TOLD_TO_PEOPLE, look };
     let processed = pipeline::process(container, client, &Arc::new(hit), surroundings);
     if let Some(coverage) = coverage {

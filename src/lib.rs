@@ -28,6 +28,7 @@ pub mod cookie;
 pub mod deduplication;
 pub mod event;
 pub mod hit;
+pub mod kept;
 pub mod openai;
 pub mod pipeline;
 pub mod script;

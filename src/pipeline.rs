@@ -40,9 +40,13 @@ pub struct Surroundings<'a> {
     pub recent: Option<&'a RecentCalls>,
     /// Of how many tags that do not fire for an event the trace gives the reason.
     pub told: usize,
-    /// Is shown every event beside what was decided about it; for finding out what cases exercise.
-    pub look: Option<&'a dyn Fn(&Moment<'_>)>,
+    /// Is shown every event beside what was decided about it, with what its visitor allowed; for finding out what cases
+    /// exercise, and for keeping hits.
+    pub look: Option<Look<'a>>,
 }
+
+/// Somebody who looks on and has no say.
+pub type Look<'a> = &'a dyn Fn(&Moment<'_>, &Evidence);
 
 /// What came of a hit. Nothing has been done yet.
 #[derive(Debug)]
@@ -112,10 +116,11 @@ pub fn process(container: &Container, client: Client, hit: &Arc<Hit>, surroundin
         client::adopt_client_id(Arc::make_mut(&mut given.event), hit, &given.consent);
         let keeping = client.keeping();
         let told = surroundings.told;
-        trace.events.push(decide_event(container, keeping, &given, evidence, notes, told, &mut harvest));
+        let decided = decide_event(container, keeping, &given, evidence, notes, told, &mut harvest);
         if let Some(look) = surroundings.look {
-            look(&Moment::new(container, &given));
+            look(&Moment::new(container, &given), &decided.evidence);
         }
+        trace.events.push(decided);
     }
     Processed { result: Ok(harvest.into_decided()), trace }
 }
@@ -161,7 +166,7 @@ fn decide_event(
 }
 
 /// Whether the event may come again, or has. Only a page that would send all of it now is asked for what it kept back.
-fn prospect<'s>(
+pub fn prospect<'s>(
     chance: &Chance,
     then: Option<&'s ConsentState>,
     keeping: Keeping,

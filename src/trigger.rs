@@ -56,6 +56,11 @@ pub enum TriggerVerdict {
 }
 
 impl Trigger {
+    /// Whether it looks at events of this name.
+    pub fn looks_at(&self, name: &str) -> bool {
+        self.events.covers(name)
+    }
+
     pub fn matches(&self, moment: &Moment<'_>) -> bool {
         self.events.covers(&moment.event.name) && self.holds(moment)
     }
@@ -63,7 +68,7 @@ impl Trigger {
     /// Of an event that it looks at.
     fn holds(&self, moment: &Moment<'_>) -> bool {
         self.conditions.iter().all(|condition| condition.holds(moment))
-            && self.sample.as_ref().is_none_or(|sample| sample.leaves_out(moment).is_none())
+            && self.sample.as_ref().is_none_or(|sample| sample.lets_in(moment))
     }
 
     /// Whether it matches, and if not, why.

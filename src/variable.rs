@@ -23,6 +23,7 @@ use crate::{
     container::Container,
     event::{self, Event},
     hit::Hit,
+    kept::Recall,
     script::{Expression, Given},
     trace::{Found, Note, Sensitivity},
 };
@@ -121,6 +122,8 @@ pub struct Moment<'a> {
     pub event: &'a Event,
     values: OnceCell<Box<[OnceCell<Value>]>>,
     notes: RefCell<Vec<Note>>,
+    /// Of a kept hit: what is known of its event.
+    recall: Option<&'a Recall<'a>>,
 }
 
 /// The longest text that is put together, in bytes. A longer one has no value: texts that double each other would grow
@@ -133,7 +136,25 @@ const MAX_NOTES: usize = 50;
 impl<'a> Moment<'a> {
     pub fn new(container: &'a Container, given: &'a Given) -> Self {
         let (values, notes) = (OnceCell::new(), RefCell::default());
-        Self { container, given, hit: &given.hit, event: &given.event, values, notes }
+        Self { container, given, hit: &given.hit, event: &given.event, values, notes, recall: None }
+    }
+
+    /// The same for a kept hit, of whose event not all is known.
+    pub fn recalled(container: &'a Container, given: &'a Given, recall: &'a Recall<'a>) -> Self {
+        Self { recall: Some(recall), ..Self::new(container, given) }
+    }
+
+    /// What is known of the event, if it is a kept one.
+    pub fn recall(&self) -> Option<&'a Recall<'a>> {
+        self.recall
+    }
+
+    /// The event's value at a dotted path, null or not. All that rules read of an event they read by this.
+    pub fn find(&self, path: &str) -> Option<Cow<'_, Value>> {
+        if let Some(recall) = self.recall {
+            recall.read(path);
+        }
+        self.event.find(path)
     }
 
     /// A variable's value for this event; null where there is none.
@@ -141,7 +162,10 @@ impl<'a> Moment<'a> {
         let variables = &self.container.variables;
         let cells = self.values.get_or_init(|| variables.iter().map(|_| OnceCell::new()).collect());
         match (cells.get(index.0), variables.get(index.0)) {
-            (Some(cell), Some(variable)) => cell.get_or_init(|| variable.evaluate(self)),
+            (Some(cell), Some(variable)) => match self.recall {
+                None => cell.get_or_init(|| variable.evaluate(self)),
+                Some(recall) => recall.variable(index, || cell.get_or_init(|| variable.evaluate(self))),
+            },
             _ => &Value::Null,
         }
     }
@@ -242,6 +266,7 @@ impl Variable {
     /// What GTM does, in its order: the value, the default where there is none, the format.
     fn evaluate(&self, moment: &Moment<'_>) -> Value {
         let found = match &self.kind {
+            kind if moment.recall.is_some_and(|recall| recall.knows_nothing_of(kind)) => None,
             VariableKind::Expression(expression) => self.express(expression, moment),
             kind => kind.evaluate(moment),
         };
@@ -273,7 +298,7 @@ impl VariableKind {
         match self {
             Self::Constant(value) => Some(value.clone()),
             Self::Text(template) => Some(moment.fill(template).into_owned()),
-            Self::EventData { path } => moment.event.find(path).map(Cow::into_owned),
+            Self::EventData { path } => moment.find(path).map(Cow::into_owned),
             Self::Url { address, part } => address.read(moment, |text| part.of(text)),
             Self::RequestQuery { name } => address::parameter(&moment.hit.query, name).map(Value::from),
             Self::Cookie { name, decoding } => moment.hit.cookie(name).map(|value| decoding.apply(value).into()),

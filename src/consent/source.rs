@@ -1,9 +1,9 @@
 //! Where an answer about consent can come from: an enum that traces keep, with its words.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Where an answer came from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum ConsentSource {

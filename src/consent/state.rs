@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Answered, ConsentSource, ConsentStatus, ConsentType, ConsentTypes};
 
 /// One type's answer and its origin.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     pub status: ConsentStatus,
     pub source: ConsentSource,
@@ -25,7 +25,7 @@ impl fmt::Display for Answer {
 }
 
 /// Whether the visitor has made a choice yet, and who says so. Not yet answered holds; refused drops.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "visitor", content = "says", rename_all = "snake_case")]
 pub enum Choice {
     #[serde(rename = "answered")]
@@ -67,6 +67,13 @@ pub struct ConsentState {
 }
 
 impl ConsentState {
+    /// A state that was resolved before, such as that of a kept hit. Types without an answer are unknown.
+    pub fn resolved(answers: impl IntoIterator<Item = (ConsentType, Answer)>, choice: Choice) -> Self {
+        let mut state = Self { choice, ..Self::default() };
+        answers.into_iter().for_each(|(kind, answer)| state.answers[kind as usize] = answer);
+        state
+    }
+
     pub fn answer(&self, kind: ConsentType) -> Answer {
         self.answers[kind as usize]
     }

@@ -112,6 +112,9 @@ pub fn refusal(container: &Container, tag: &Tag, moment: &Moment<'_>) -> Option<
         }
     }
     let mut exceptions = tag.exceptions.iter().filter_map(|exception| container.triggers.get(exception.0));
-    let matched = exceptions.find(|exception| exception.matches(moment))?;
+    let matched = exceptions.find(|exception| match moment.recall() {
+        None => exception.matches(moment),
+        Some(recall) => recall.against(|| exception.matches(moment)),
+    })?;
     Some(TagVerdict::Excepted { trigger: Arc::clone(&matched.name) })
 }

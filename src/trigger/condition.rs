@@ -122,6 +122,14 @@ impl Condition {
         }
     }
 
+    /// Every test in it.
+    pub fn tests(&self) -> Vec<&Test> {
+        match self {
+            Self::Test(test) => vec![test],
+            Self::Any(conditions) | Self::All(conditions) => conditions.iter().flat_map(Self::tests).collect(),
+        }
+    }
+
     /// What this condition wanted, as the rules wrote it, and the value that made it fail; `None` if it holds.
     pub fn failure(&self, moment: &Moment<'_>) -> Option<(Arc<str>, Found)> {
         match self {
@@ -141,8 +149,17 @@ impl Condition {
 
 impl Test {
     pub fn holds(&self, moment: &Moment<'_>) -> bool {
+        let is_met = match moment.recall() {
+            None => self.is_met(moment),
+            Some(recall) => recall.is_met(self, moment),
+        };
+        is_met == (self.sense == Sense::Is)
+    }
+
+    /// Whether the value is what the operator asks for, before a negation.
+    pub fn is_met(&self, moment: &Moment<'_>) -> bool {
         let value = self.subject.value(moment);
-        value.is_some_and(|value| self.operator.holds(&value, self.case, moment)) == (self.sense == Sense::Is)
+        value.is_some_and(|value| self.operator.holds(&value, self.case, moment))
     }
 
     fn found(&self, moment: &Moment<'_>) -> Found {
@@ -172,7 +189,7 @@ impl Subject {
     pub fn value<'m>(&'m self, moment: &'m Moment<'_>) -> Option<Cow<'m, Value>> {
         match self {
             Self::Variable(index) => Some(Cow::Borrowed(moment.variable(*index))).filter(|value| !value.is_null()),
-            Self::EventData { path, .. } => moment.event.get(path),
+            Self::EventData { path, .. } => moment.find(path).filter(|value| !value.is_null()),
         }
     }
 }

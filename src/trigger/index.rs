@@ -123,6 +123,8 @@ impl Group {
     /// Asks the triggers that may hold for this event; all others do not.
     pub fn each_candidate(&self, moment: &Moment<'_>, mut ask: impl FnMut(TriggerIndex)) {
         match &self.filter {
+            // What is not known of a kept hit may be what a trigger needs.
+            Some(_) if moment.recall().is_some() => self.triggers.iter().copied().for_each(ask),
             None => self.triggers.iter().copied().for_each(ask),
             Some(filter) => {
                 for position in filter.keep(moment) {

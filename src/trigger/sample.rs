@@ -43,6 +43,12 @@ pub enum SampledOut {
 }
 
 impl Sample {
+    /// Whether this event is in.
+    pub fn lets_in(&self, moment: &Moment<'_>) -> bool {
+        let lets_in = || self.leaves_out(moment).is_none();
+        moment.recall().map_or_else(lets_in, |recall| recall.ask(lets_in))
+    }
+
     /// Why this event is left out; `None` if it is in.
     pub fn leaves_out(&self, moment: &Moment<'_>) -> Option<SampledOut> {
         let percent = self.share;

@@ -41,7 +41,7 @@ pub enum AddressPart {
 impl Address {
     pub(super) fn read(&self, moment: &Moment<'_>, part: impl FnOnce(&str) -> Option<Value>) -> Option<Value> {
         match self {
-            Self::EventData(path) => part(moment.event.get(path)?.as_str()?),
+            Self::EventData(path) => part(moment.find(path)?.as_str()?),
             Self::Text(template) => part(&event::to_text(&moment.fill(template))?),
         }
     }

@@ -27,6 +27,7 @@ mod full_disk;
 mod git;
 mod harness;
 mod http_destination;
+mod impact;
 mod layers;
 mod main_path;
 mod operations;
