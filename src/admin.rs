@@ -1,4 +1,4 @@
-//! The routes for the operator, on a listener of their own: metrics for now. The web UI will live here.
+//! The routes for the operator, on a listener of their own: metrics and the webhook for now. The web UI will live here.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -14,14 +14,19 @@ use axum::{
     routing::get,
 };
 
+use self::webhook::Webhook;
 use crate::{app::App, client_address::bare_host};
 
+pub mod webhook;
+
 /// The operator's routes. `address` is what the listener is bound to.
-pub fn routes(app: Arc<App>, address: SocketAddr) -> Router {
+pub fn routes(app: Arc<App>, address: SocketAddr, webhook: Option<Webhook>) -> Router {
+    let webhook = webhook.map_or_else(Router::new, webhook::routes);
     Router::new()
         .route("/metrics", get(metrics))
         .layer(middleware::from_fn_with_state(address, own_host_only))
         .with_state(app)
+        .merge(webhook)
 }
 
 /// Refuses a foreign `Host`, so that a page that points its own name at this address (DNS rebinding) reads nothing.

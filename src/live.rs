@@ -64,12 +64,12 @@ pub struct Shortfall {
 }
 
 /// What the watch is asked to do beside what it does by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Order {
-    /// Look again at once, also at what was refused.
-    Reload,
     /// Ask the remote at once.
     Fetch,
+    /// Look again at once, also at what was refused, and ask the remote.
+    Reload,
     Stop,
 }
 

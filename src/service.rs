@@ -7,7 +7,10 @@ use axum::Router;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
-    admin,
+    admin::{
+        self,
+        webhook::{self, Webhook},
+    },
     app::App,
     audit::Audit,
     call::SecretName,
@@ -69,7 +72,8 @@ impl Service {
         let sites = listen(settings.listen, "--listen").await?;
         let admin = listen(settings.admin, "--admin").await?;
         let socket = control::bind(&folder)?;
-        let destinations = destinations(settings, environment)?;
+        let secrets = Arc::new(secrets(settings, environment)?);
+        let destinations = destinations(settings, Arc::clone(&secrets))?;
         let options = Options { reserve_bytes: settings.disk_reserve, ..Options::default() };
         let outbox: Arc<dyn Outbox> =
             Arc::new(Embedded::open(folder.path(), options).context("cannot open the outbox")?);
@@ -83,6 +87,7 @@ impl Service {
         let desk = Desk::new(outbox, Some(Arc::clone(&delivery)), Audit::of(folder.path()));
         let collect = Arc::new(Collect::new(Arc::clone(&app), settings.trusted_proxies.clone(), settings.rate_limit));
         let (sites_address, admin_address) = (sites.local_addr()?, admin.local_addr()?);
+        let webhook = settings.webhook_secret.clone().map(|secret| Webhook { app: Arc::clone(&app), secrets, secret });
         let tasks = vec![
             serve(
                 sites,
@@ -90,7 +95,7 @@ impl Service {
                 settings.max_connections,
                 &stopping,
             ),
-            serve(admin, admin::routes(Arc::clone(&app), admin_address), ADMIN_CONNECTIONS, &stopping),
+            serve(admin, admin::routes(Arc::clone(&app), admin_address, webhook), ADMIN_CONNECTIONS, &stopping),
             tokio::spawn(socket.serve(desk, stopping.clone())),
             tokio::spawn(tidy(collect, stopping)),
         ];
@@ -137,14 +142,20 @@ async fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> 
     listener.with_context(|| format!("cannot listen on {address}; choose another address with {flag}"))
 }
 
-fn destinations(settings: &Settings, environment: Environment) -> anyhow::Result<Destinations> {
+/// What the operator binds to destinations, and what the webhook is signed with.
+fn secrets(settings: &Settings, environment: Environment) -> anyhow::Result<Secrets> {
     let binding = |text: &String| {
         let (secret, destination) =
             text.split_once('=').with_context(|| format!("--bind-secret takes NAME=DESTINATION, not {text:?}"))?;
         anyhow::Ok(Binding { secret: SecretName(secret.into()), destination: bound_to(destination).into() })
     };
-    let bindings = settings.bind_secret.iter().map(binding).collect::<anyhow::Result<_>>()?;
-    let secrets = Arc::new(Secrets::new(environment, settings.secrets.clone(), bindings));
+    let mut bindings = settings.bind_secret.iter().map(binding).collect::<anyhow::Result<Vec<_>>>()?;
+    let webhook = |secret: &SecretName| Binding { secret: secret.clone(), destination: webhook::DESTINATION.into() };
+    bindings.extend(settings.webhook_secret.as_ref().map(webhook));
+    Ok(Secrets::new(environment, settings.secrets.clone(), bindings))
+}
+
+fn destinations(settings: &Settings, secrets: Arc<Secrets>) -> anyhow::Result<Destinations> {
     let guard = Guard::new(settings.allow_private_hosts.iter().cloned());
     Ok(Destinations {
         openai: OpenAi::new(&settings.openai_url, client(&ClientOptions::default())?, Arc::clone(&secrets))?,

@@ -9,8 +9,8 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::{
-    container::load::is_always_readable, delivery::guard::Exempt, git::Remote, live::Follow, logging::LogFormat,
-    site_paths::SitePaths,
+    call::SecretName, container::load::is_always_readable, delivery::guard::Exempt, git::Remote, live::Follow,
+    logging::LogFormat, site_paths::SitePaths,
 };
 
 /// What an operator said, by flag, environment or file; silent where `None`.
@@ -75,6 +75,9 @@ pub struct Stated {
     /// How often the remote is asked, such as 30s or 5m [default: 30s]
     #[arg(long, env = "TIDEGATE_POLL", value_name = "TIME", value_parser = Poll::from_str)]
     pub poll: Option<Poll>,
+    /// Name of the secret that signs POST /webhook/git on the admin's address, which asks the remote at once
+    #[arg(long, env = "TIDEGATE_WEBHOOK_SECRET", value_name = "NAME")]
+    pub webhook_secret: Option<String>,
     /// What is logged: a level, or levels by target [default: info]
     #[arg(long, env = "TIDEGATE_LOG", value_name = "FILTER")]
     pub log: Option<String>,
@@ -102,6 +105,8 @@ pub struct Settings {
     pub disk_reserve: u64,
     pub drain: Duration,
     pub follow: Option<Follow>,
+    /// What the webhook is signed with; there is none without.
+    pub webhook_secret: Option<SecretName>,
     pub log: String,
     pub log_format: LogFormat,
 }
@@ -128,6 +133,12 @@ impl Stated {
             &self.script_path.or(file.script_path).unwrap_or_default(),
             &self.hit_path.or(file.hit_path).unwrap_or_default(),
         )?;
+        let follow = follow(self.remote.or(file.remote), self.branch.or(file.branch), self.poll.or(file.poll))?;
+        let webhook_secret = self.webhook_secret.or(file.webhook_secret).map(|name| SecretName(name.into()));
+        anyhow::ensure!(
+            webhook_secret.is_none() || follow.is_some(),
+            "--webhook-secret makes a --remote be asked at once; name one"
+        );
         Ok(Settings {
             listen: self.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
             admin: self.admin.or(file.admin).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8081))),
@@ -147,7 +158,8 @@ impl Stated {
                 .min(1_000_000),
             disk_reserve: self.disk_reserve.or(file.disk_reserve).unwrap_or(64).saturating_mul(1024 * 1024),
             drain: Duration::from_secs(self.drain.or(file.drain).unwrap_or(0)),
-            follow: follow(self.remote.or(file.remote), self.branch.or(file.branch), self.poll.or(file.poll))?,
+            follow,
+            webhook_secret,
             log: self.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
             log_format: self.log_format.or(file.log_format).unwrap_or_default(),
         })

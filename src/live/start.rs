@@ -87,6 +87,8 @@ impl Home {
             return Ok(Start { container, home: self });
         }
         if let Some(container) = self.fetch() {
+            // HEAD has come along, where it could.
+            let container = self.look(Again::No).unwrap_or(container);
             return Ok(Start { container, home: self });
         }
         Err(anyhow!(head))

@@ -275,6 +275,7 @@ fn a_remote_is_enough_to_start_with() {
     let shop = Shop::of(Sandbox::new());
     let (started, mut home) = shop.start_following(&upstream);
     assert_eq!((&started, &shop.head()), (&upstream.head(), &upstream.head()));
+    assert!(is_fine(&home), "{:?}", home.standing());
     assert_eq!((look(&mut home), is_fine(&home)), (None, true), "{:?}", home.standing());
 
     let away = Remote::new("https://ada:hunter2@127.0.0.1:1/shop.git", "main").unwrap();

@@ -45,6 +45,8 @@ impl Watch {
         let mut next = Instant::now() + EVERY;
         loop {
             let order = orders.recv_timeout(next.saturating_duration_since(Instant::now()));
+            // However many have asked meanwhile, it is done once.
+            let order = order.map(|order| orders.try_iter().fold(order, Order::max));
             let again = match order {
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Order::Reload) => Again::Yes,

@@ -14,7 +14,7 @@ use tidegate::{
 };
 use tokio::task::JoinSet;
 
-use crate::harness::{HOST, Left, Place, Shop, all_granted, purchase, strict_standin};
+use crate::harness::{HOST, Left, Place, Shop, all_granted, environment, purchase, strict_standin};
 
 /// Two files whose tags name the version.
 fn write_version(place: &Place, number: usize) {
@@ -98,6 +98,49 @@ async fn the_draft_is_served_where_that_is_asked_for() {
     write_version(&shop.place, 22);
     let both = shop.server().logs_times(2, |line| line.contains("is live")).await;
     assert_ne!(both[0], both[1]);
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signed_webhook_makes_the_remote_be_asked_at_once() {
+    let upstream = git_shop();
+    let first: String = upstream.git(&["rev-parse", "HEAD"]).chars().take(12).collect();
+    let place = Place::empty();
+    place.git(&["init", "-q", "-b", "main"]);
+    let url = upstream.container();
+    let url = url.to_str().expect("a path in text");
+    let mut shop = Shop::closed(place, strict_standin()).await;
+    let environment = [&environment()[..], &[("SHOP_WEBHOOK", "s3cret-of-the-hook")]].concat();
+    shop.start_in(&["--remote", url, "--poll", "60m", "--webhook-secret", "SHOP_WEBHOOK"], &environment).await;
+    assert_eq!(ready(&shop).await, format!("ready {first}\n"), "an empty repository is enough to start with");
+
+    write_version(&upstream, 1);
+    let second = upstream.commit();
+    let body = r#"{"ref":"refs/heads/main"}"#;
+    let push = async |signature: Option<&str>| {
+        let request = shop.http.post(format!("http://{}/webhook/git", shop.admin())).header("host", "ci.example.com");
+        let request =
+            signature.into_iter().fold(request, |request, value| request.header("x-hub-signature-256", value));
+        request.body(body).send().await.expect("an answer").status().as_u16()
+    };
+    // printf '%s' '{"ref":"refs/heads/main"}' | openssl dgst -sha256 -hmac s3cret-of-the-hook
+    let signed = "sha256=a7b3d5790461ade1caed3ce4d710e355f150f505608bd5872c85c2c737663d40";
+    assert_eq!(push(None).await, 401);
+    assert_eq!(push(Some(&signed.replace('a', "b").replacen("shb", "sha", 1))).await, 403);
+    assert_eq!(ready(&shop).await, format!("ready {first}\n"));
+    assert_eq!(push(Some(signed)).await, 202);
+    shop.server().logs(|line| line.contains(&format!("container {second} is live"))).await;
+    assert_eq!(ready(&shop).await, format!("ready {second}\n"));
+    assert_eq!(shop.place.git(&["status", "--porcelain"]), "", "the working tree came along");
+
+    upstream.write("rules/broken.yaml", "tags: { Broken: { template: nowhere } }\n");
+    upstream.commit();
+    assert_eq!(push(Some(signed)).await, 202);
+    shop.server().logs(|line| line.contains("not reloaded")).await;
+    assert!(metrics(&shop).await.contains("tidegate_container_degraded{source=\"remote\"} 1"));
+    assert_eq!(ready(&shop).await, format!("ready {second}\n"));
+    let log = shop.stop().await;
+    assert!(!log.iter().any(|line| line.contains("s3cret")), "{log:#?}");
     shop.close().await;
 }
 

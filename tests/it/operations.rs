@@ -74,7 +74,7 @@ async fn metrics_are_for_this_machine_and_its_own_names() {
     for (peer, status) in [("127.0.0.1:5000", 200), ("[::ffff:127.0.0.1]:5000", 200), ("192.0.2.7:5000", 403)] {
         let mut request = Request::get("/metrics").header("host", "localhost").body(Body::empty()).expect("a request");
         request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer.parse().expect("an address")));
-        let routes = admin::routes(Arc::clone(&shop.service().app), shop.admin());
+        let routes = admin::routes(Arc::clone(&shop.service().app), shop.admin(), None);
         assert_eq!(routes.oneshot(request).await.expect("an answer").status(), status, "{peer}");
     }
     shop.close().await;
