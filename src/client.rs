@@ -20,6 +20,7 @@ pub mod ga4;
 pub mod measurement;
 mod parameters;
 pub mod pixel;
+mod reading;
 
 /// Bounds on what one hit may bring.
 pub const MAX_BODY: usize = 1_000_000;

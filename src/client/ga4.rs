@@ -9,8 +9,9 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{
-    BadHit, MAX_EVENTS, Read, datalayer, fields,
+    BadHit, MAX_EVENTS, Read, fields,
     parameters::{Parameters, nest, number},
+    reading,
 };
 use crate::{
     consent::Signals,
@@ -75,7 +76,7 @@ fn read_event(
     }
     let mut notes = Vec::new();
     let mut data = event_data(parameters);
-    datalayer::drop_browsers_own(&mut data, &mut notes);
+    reading::drop_browsers_own(&mut data, &mut notes);
     let id = event_id(&mut data, parameters, line, &mut notes, new_id);
     let event = Event { name: name.into(), id, time: hit.received, data, signals: Signals::default() };
     Ok(Read { event, notes })

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{BadHit, Read, datalayer, fields, parameters::Parameters};
+use super::{BadHit, Read, fields, parameters::Parameters, reading};
 use crate::{
     consent::{ConsentStatus, ConsentType},
     hit::Hit,
@@ -29,7 +29,7 @@ pub fn read(hit: &Hit, new_id: &dyn Fn() -> Uuid) -> Result<Vec<Read>, BadHit> {
     let stream = stream.ok_or_else(|| {
         BadHit::new("measurement_id", "is missing: it stands in the address, such as ?measurement_id=G-XXXXXXX")
     })?;
-    let mut body = datalayer::json_object(&hit.body, "the body must be a JSON object with \"events\"")?;
+    let mut body = reading::json_object(&hit.body, "the body must be a JSON object with \"events\"")?;
     let events = match body.remove("events") {
         Some(Value::Array(events)) if (1..=MAX_EVENTS).contains(&events.len()) => events,
         Some(Value::Array(events)) => {
@@ -47,7 +47,7 @@ pub fn read(hit: &Hit, new_id: &dyn Fn() -> Uuid) -> Result<Vec<Read>, BadHit> {
         let place = format!("events[{position}]");
         let Value::Object(event) = event else { return Err(BadHit::new(place, "must be an object")) };
         let data = event_data(event, &shared, &place)?;
-        datalayer::read_event(data, &place, hit, new_id)
+        reading::read_event(data, &place, hit, new_id)
     });
     events.collect()
 }
@@ -112,7 +112,7 @@ fn event_data(
         }
         Some(_) => return Err(BadHit::new(format!("{place}.params"), "must be an object")),
     };
-    for key in datalayer::EVENTS_OWN.into_iter().filter(|key| *key != "event_id") {
+    for key in reading::EVENTS_OWN.into_iter().filter(|key| *key != "event_id") {
         data.remove(key);
     }
     if let Some(session) = data.remove("session_id") {

@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
-    BadHit, Read, datalayer,
+    BadHit, Read,
     parameters::{Parameters, nest, number},
+    reading,
 };
 use crate::{consent::ConsentType, hit::Hit, trace::Note};
 
@@ -44,7 +45,7 @@ pub fn read(hit: &Hit, new_id: &dyn Fn() -> Uuid) -> Result<Vec<Read>, BadHit> {
     if page_is_the_referrer && let Some(page) = hit.header("referer") {
         data.insert("page_location".to_owned(), page.into());
     }
-    let mut read = datalayer::read_event(data, "", hit, new_id)?;
+    let mut read = reading::read_event(data, "", hit, new_id)?;
     if page_is_the_referrer {
         let text = "taken from the header Referer, of which browsers often send the origin alone";
         read.notes.push(Note::new("page_location", text));

@@ -6,8 +6,12 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::event::IdOrigin;
-use crate::hit::HitId;
+use crate::{
+    client::reading::{BROWSERS_OWN, MAX_AGE},
+    event::IdOrigin,
+    hit::HitId,
+    time::Timestamp,
+};
 
 const RECEIVED: Timestamp = Timestamp(1_767_268_800_000);
 

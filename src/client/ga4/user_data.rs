@@ -7,7 +7,7 @@ use base64::{
 };
 use serde_json::{Map, Value};
 
-use crate::client::datalayer;
+use crate::client::reading;
 
 /// The parts of `em` that are about the person.
 const OF_USER: [(&str, &str); 2] = [("em", "sha256_email_address"), ("pn", "sha256_phone_number")];
@@ -39,7 +39,7 @@ const BASE64URL: GeneralPurpose = GeneralPurpose::new(
 pub fn add(data: &mut Map<String, Value>, em: &str) {
     let mut user = match data.remove("user_data") {
         Some(Value::Object(mut user)) => {
-            datalayer::rename_user_data(&mut user);
+            reading::rename_user_data(&mut user);
             user
         }
         None => Map::new(),
