@@ -16,8 +16,17 @@ pub const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 pub const BROWSERS_OWN: [&str; 5] = ["ip_override", "user_agent", "cookies", "common_cookie", "ip"];
 
 /// Keys of the event itself, which `ecommerce` cannot supply.
-pub const EVENTS_OWN: [&str; 8] =
-    ["event", "event_id", "event_time", "sent_at", "consent", "consent_answered", "consent_defaults", "consent_then"];
+pub const EVENTS_OWN: [&str; 9] = [
+    "event",
+    "event_id",
+    "event_time",
+    "sent_at",
+    "consent",
+    "consent_answered",
+    "consent_defaults",
+    "consent_then",
+    "consent_withheld",
+];
 
 /// Names that sites use for a key, and its GA4 name.
 const ALIASES: [(&str, &str); 9] = [
