@@ -36,6 +36,7 @@ fn main() {
         headers: HeaderMap::new(),
         through: Through::Strangers,
         address: None,
+        detail: tidegate::privacy::Detail::default(),
         host: "t.example.com".into(),
         body: "".into(),
     };

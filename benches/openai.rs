@@ -72,7 +72,7 @@ fn main() {
             data,
             action_source: ActionSource::Web,
             source_url,
-            oppref: oppref::find(&event, None).map(|oppref| oppref.value),
+            oppref: oppref::find(&event, None, None).map(|oppref| oppref.value),
             opt_out: OptOut::No,
             user,
         };

@@ -126,6 +126,7 @@ fn purchase() -> Hit {
         headers,
         through: tidegate::hit::Through::Strangers,
         address: Some(IpAddr::from([192, 0, 2, 7])),
+        detail: tidegate::privacy::Detail::default(),
         host: "tags.example.com".into(),
         body: body.to_string().into(),
     }

@@ -113,7 +113,7 @@ fn events() -> Vec<Event> {
             panic!("an event is an object")
         };
         let id = EventId { text: "1".into(), origin: IdOrigin::Site };
-        Event { name: "purchase".into(), id, time: Timestamp(0), data, signals: Signals::default() }
+        Event { name: "purchase".into(), id, time: Timestamp(0), data, signals: Signals::default(), click: None }
     };
     (0..EVENTS as u64).map(event).collect()
 }
@@ -141,6 +141,7 @@ fn hit() -> Hit {
         query: "".into(),
         headers: HeaderMap::new(),
         address: Some(IpAddr::from([192, 0, 2, 7])),
+        detail: tidegate::privacy::Detail::default(),
         host: "tags.example.com".into(),
         through: Through::Strangers,
         body: "".into(),

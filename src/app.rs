@@ -26,7 +26,7 @@ use crate::{
     outbox::{Forgotten, Outbox, Record, StoreError, sought::Sought},
     pipeline::{self, Decided, Surroundings},
     time::Timestamp,
-    trace::{ClientVerdict, Level, TOLD_AT_WORK, TagTrace, Trace},
+    trace::{Attention, ClientVerdict, Level, TOLD_AT_WORK, TagTrace, Trace},
 };
 
 /// Shared by every handler; cheap to clone as an [`Arc`].
@@ -160,7 +160,9 @@ fn tell(trace: &Trace) {
     }
     for event in &trace.events {
         let name = &event.name;
-        if event.tags.is_empty() {
+        if event.attention == Attention::Bot {
+            tracing::debug!(target: "tidegate::hit", %hit, "{name}: bot: ignored");
+        } else if event.tags.is_empty() {
             tracing::debug!(target: "tidegate::hit", %hit, "{name}: no trigger looks at this event");
         }
         for TagTrace { tag, part, verdict, notes } in &event.tags {

@@ -302,6 +302,7 @@ fn build_hit(
         headers,
         through: Through::TrustedProxy,
         address: Some(request.address.unwrap_or(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7)))),
+        detail: crate::privacy::Detail::default(),
         host: request.host.as_deref().unwrap_or("tags.example.com").into(),
         body: body.into(),
     };

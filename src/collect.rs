@@ -123,6 +123,7 @@ async fn receive(
         headers: head.headers,
         through: caller.through,
         address: Some(caller.address),
+        detail: crate::privacy::Detail::default(),
         host: caller.host,
         body: body.bytes.clone(),
     };

@@ -12,6 +12,7 @@ use crate::{
         gate::{ConsentNeed, WhenDenied},
         settings::Recipients,
     },
+    privacy::Privacy,
     script::{Parameters, ScriptIndex, Workshop},
     time::Timestamp,
     transformation::{Transformation, TransformationIndex},
@@ -56,6 +57,7 @@ pub struct Container {
 pub struct ContainerSettings {
     /// Further origins whose pages may send hits, such as `https://shop.example`.
     pub origins: Vec<Box<str>>,
+    pub privacy: Privacy,
 }
 
 /// A template put to use: its parameters, triggers, exceptions and consent.

@@ -18,6 +18,8 @@ pub struct Event {
     /// Everything else: `page_location`, `value`, `currency`, `items`, `user_data`, ….
     pub data: Map<String, Value>,
     pub signals: Signals,
+    /// The click reference of the page's address, where it was taken out of that.
+    pub click: Option<Box<str>>,
 }
 
 /// The id under which destinations deduplicate an event.
@@ -145,7 +147,7 @@ mod tests {
             unreachable!("an object literal")
         };
         let id = EventId { text: "id".into(), origin: IdOrigin::Site };
-        let event = Event { name: "e".into(), id, time: Timestamp(7), data, signals: Signals::default() };
+        let event = Event { name: "e".into(), id, time: Timestamp(7), data, signals: Signals::default(), click: None };
         assert_eq!(event.get("event_name").as_deref(), Some(&json!("e")));
         assert_eq!(event.get("event_id").as_deref(), Some(&json!("id")));
         assert_eq!(event.get("event_time").as_deref(), Some(&json!(7)));

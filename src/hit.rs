@@ -7,7 +7,7 @@ use http::{HeaderMap, Method};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{cookie, time::Timestamp};
+use crate::{cookie, privacy::Detail, time::Timestamp};
 
 /// One id from the hit to the last attempt at delivery. A version 7 UUID, so ids sort by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -34,6 +34,8 @@ pub struct Hit {
     pub through: Through,
     /// The visitor's address: the peer's, or the one a trusted proxy named.
     pub address: Option<IpAddr>,
+    /// How much of the address and the user agent is left.
+    pub detail: Detail,
     /// The host the visitor's browser asked for, without port; the forwarded one if a trusted proxy named it.
     pub host: Box<str>,
     pub body: Bytes,

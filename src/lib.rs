@@ -5,7 +5,7 @@
 //! 1. [`server`] accepts the connection; [`collect`] makes a [`hit`] of the request, or refuses it ([`error`]).
 //! 2. [`app`] hands the hit and the [`container`] of the moment to the [`pipeline`], the one function in which the next
 //!    five steps stand in order.
-//! 3. A [`client`] reads the hit into [`event`]s.
+//! 3. A [`client`] reads the hit into [`event`]s, and [`privacy`] takes out what the container withholds of everybody.
 //! 4. [`consent`] resolves what the visitor allowed; unknown counts as denied.
 //! 5. [`trigger`]s choose tags by the event and its [`variable`]s: each is now a firing.
 //! 6. The [gate](consent::gate) turns a firing into a permission to run, or holds or blocks it.
@@ -31,6 +31,7 @@ pub mod hit;
 pub mod kept;
 pub mod openai;
 pub mod pipeline;
+pub mod privacy;
 pub mod script;
 pub mod time;
 pub mod trace;

@@ -16,7 +16,7 @@ use crate::{
     event::Event,
     hit::Hit,
     script::{Given, HitTime, MonotonicClock},
-    trace::{ClientVerdict, EventTrace, Note, Trace},
+    trace::{Attention, ClientVerdict, EventTrace, Note, Trace},
     trigger::choice::{Choice, choose},
     variable::Moment,
 };
@@ -95,10 +95,18 @@ pub fn process(container: &Container, client: Client, hit: &Arc<Hit>, surroundin
             return Processed { result: Err(bad), trace };
         }
     };
+    let privacy = &container.settings.privacy;
+    let is_bot = privacy.ignores(hit.header("user-agent"));
+    let hit = &privacy.of_hit(hit, client);
     let of_hit = gather::of_hit(hit, &container.consent);
     let hit_time = HitTime::new(HIT_TIME);
     let mut harvest = Harvest::new(events.len(), Sieve::new(surroundings.recent, hit.received));
-    for (position, Read { event, mut notes }) in events.into_iter().enumerate() {
+    for (position, Read { mut event, mut notes }) in events.into_iter().enumerate() {
+        if is_bot {
+            trace.events.push(ignored(&event, notes));
+            continue;
+        }
+        privacy.of_event(&mut event, &mut notes);
         let mut given = Given {
             event: Arc::new(event),
             hit: Arc::clone(hit),
@@ -123,6 +131,21 @@ pub fn process(container: &Container, client: Client, hit: &Arc<Hit>, surroundin
         trace.events.push(decided);
     }
     Processed { result: Ok(harvest.into_decided()), trace }
+}
+
+/// What is told of a bot's event.
+fn ignored(event: &Event, notes: Vec<Note>) -> EventTrace {
+    EventTrace {
+        name: Arc::clone(&event.name),
+        id: event.id.clone(),
+        time: event.time,
+        attention: Attention::Bot,
+        consent: ConsentState::default(),
+        evidence: Evidence::default(),
+        notes,
+        tags: Vec::new(),
+        untold: 0,
+    }
 }
 
 fn decide_event(
@@ -157,6 +180,7 @@ fn decide_event(
         name: Arc::clone(&event.name),
         id: event.id.clone(),
         time: event.time,
+        attention: Attention::Full,
         consent: given.consent,
         evidence,
         notes,

@@ -99,6 +99,7 @@ fn hit(sample: &Value) -> Hit {
         headers: http::HeaderMap::new(),
         through: Through::Strangers,
         address: None,
+        detail: tidegate::privacy::Detail::default(),
         host: "t.example.com".into(),
         body: Bytes::from(sample["body"].as_str().unwrap_or_default().to_owned()),
     }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    model::{Expect, ExpectedCall},
+    model::{Expect, ExpectedCall, Ignored},
     plain,
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
         diagnostic::{did_you_mean, quoted},
     },
     pipeline::{Decided, Processed},
-    trace::{Note, TagTrace, TagVerdict},
+    trace::{Attention, Note, TagTrace, TagVerdict},
 };
 
 pub(super) const NO_TRIGGER_LOOKED: &str = "none of its triggers looks at this event";
@@ -78,6 +78,11 @@ fn decided_differences(expect: &Expect, decided: &Decided, processed: &Processed
     if let Some(words) = &expect.event_notes {
         let found = processed.trace.events.iter().flat_map(|event| &event.notes);
         notes("event_notes", words.as_slice(), found, lines);
+    }
+    if let Some(Ignored::Bot) = expect.ignored
+        && processed.trace.events.iter().any(|event| event.attention != Attention::Bot)
+    {
+        lines.push("ignored: expected bot, but tags were looked at".to_owned());
     }
     consent(expect, processed, lines);
     if let Some(expected) = &expect.held {

@@ -122,6 +122,8 @@ pub struct Expect {
     pub answered: Option<String>,
     /// The events that are held, by event id, and the types they need.
     pub held: Option<BTreeMap<String, Vec<String>>>,
+    /// Why no tag was looked at: `bot`.
+    pub ignored: Option<Ignored>,
     /// The field for which the hit is refused; empty for the body as a whole.
     pub refused: Option<String>,
     /// With `refused`, words of the reason.
@@ -145,7 +147,15 @@ impl Expect {
             || self.held.is_some()
             || !self.consent.is_empty()
             || self.answered.is_some()
+            || self.ignored.is_some()
     }
+}
+
+/// Why an event is not decided.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ignored {
+    Bot,
 }
 
 #[derive(Debug, Deserialize)]

@@ -22,7 +22,7 @@ use crate::{
     hit::{Hit, Through},
     pipeline::{self, Processed, Surroundings},
     time::Timestamp,
-    trace::{EventTrace, Level, TOLD_TO_PEOPLE, TagVerdict},
+    trace::{Attention, EventTrace, Level, TOLD_TO_PEOPLE, TagVerdict},
 };
 
 /// Follow one hit through the container and say what every stage decided; sends nothing
@@ -89,6 +89,7 @@ impl Trace {
             headers,
             through: Through::TrustedProxy,
             address: Some(self.address),
+            detail: crate::privacy::Detail::default(),
             host: self.host.to_ascii_lowercase().into(),
             body: body.into(),
         })
@@ -187,6 +188,10 @@ fn event_text(out: &mut impl Write, event: &EventTrace) -> anyhow::Result<()> {
     writeln!(out, "\nevent {:?}, id {} ({origin}), at {}", event.name, event.id.text, event.time)?;
     for note in &event.notes {
         writeln!(out, "  note: {note}")?;
+    }
+    if event.attention == Attention::Bot {
+        writeln!(out, "  bot: its user agent is a bot's, and this container ignores bots")?;
+        return Ok(());
     }
     consent_text(out, event)?;
     if event.tags.is_empty() {

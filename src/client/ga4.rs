@@ -78,7 +78,7 @@ fn read_event(
     let mut data = event_data(parameters);
     reading::drop_browsers_own(&mut data, &mut notes);
     let id = event_id(&mut data, parameters, line, &mut notes, new_id);
-    let event = Event { name: name.into(), id, time: hit.received, data, signals: Signals::default() };
+    let event = Event { name: name.into(), id, time: hit.received, data, signals: Signals::default(), click: None };
     Ok(Read { event, notes })
 }
 

@@ -78,7 +78,7 @@ pub fn read_event(
     let signals = consent::take(&mut data, &at, &mut notes)?;
     let time = event_time(&mut data, &at, hit.received)?;
     let id = fields::event_id(&mut data, &at, new_id)?;
-    Ok(Read { event: Event { name: name.into(), id, time, data, signals }, notes })
+    Ok(Read { event: Event { name: name.into(), id, time, data, signals, click: None }, notes })
 }
 
 /// Brings keys to their GA4 names.

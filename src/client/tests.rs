@@ -38,6 +38,7 @@ fn hit(text: &str) -> Hit {
         headers,
         through: Through::Strangers,
         address: None,
+        detail: crate::privacy::Detail::default(),
         host: "t.example.com".into(),
         body: body.to_owned().into(),
     }
@@ -48,7 +49,7 @@ fn new_id() -> Uuid {
 }
 
 fn told(read: &Read) -> Value {
-    let Event { name, id, time, data, signals } = &read.event;
+    let Event { name, id, time, data, signals, click: _ } = &read.event;
     let consent = ConsentType::ALL.map(|kind| (kind.name(), signals.hit.get(kind).word()));
     let consent: BTreeMap<_, _> = consent.into_iter().filter(|(_, word)| *word != "unknown").collect();
     json!({

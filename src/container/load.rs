@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::Deserialize;
 
 use super::{
-    Container, ContainerSettings, Parts,
+    Container, Parts,
     diagnostic::{Diagnostic, Diagnostics, Place, Severity, Sources, did_you_mean, quoted},
     model::{ConsentRule, SECTIONS, SettingsRule, TagRule, TransformationRule, TriggerRule, variables::VariableRule},
     yaml::{self, Key, Node, Placed, Value, decode::Context, decode::decode},
@@ -23,8 +23,10 @@ mod fields;
 mod hosts;
 mod items;
 mod known;
+mod once;
 mod parameters;
 mod sequences;
+mod settings;
 mod tags;
 mod templates;
 mod transformations;
@@ -110,7 +112,7 @@ pub fn load(files: &Sources, options: LoadOptions<'_>) -> Loaded {
     let transformations = transformations::compile(rules.transformations, tags.len(), names, &mut diagnostics);
     let tags = tags::compile(&tags, &tag_names, transformations.of_tags, &known, &mut diagnostics);
     let transformations = transformations.list;
-    let settings = settings(&rules.settings, &mut diagnostics);
+    let settings = settings::compile(&rules.settings, &mut diagnostics);
 
     let container = (!diagnostics.has_errors()).then(|| {
         let version = options.version.into();
@@ -194,24 +196,4 @@ fn consent_type(name: &Placed<impl AsRef<str>>, owner: &str, diagnostics: &mut D
             .push(Diagnostic::error("unknown-consent-type", message).at(name.place.clone()).of(owner).help(help));
     }
     kind
-}
-
-fn settings(rules: &[SettingsRule], diagnostics: &mut Diagnostics) -> ContainerSettings {
-    let mut settings = ContainerSettings::default();
-    for origin in rules.iter().flat_map(|rule| &rule.origins) {
-        let parsed = url::Url::parse(origin).map(|url| url.origin());
-        let proper = parsed.ok().filter(url::Origin::is_tuple).map(|parsed| parsed.ascii_serialization());
-        if proper.as_deref() == Some(&origin.value) && !origin.contains('*') {
-            settings.origins.push(origin.value.clone());
-            continue;
-        }
-        let help = match proper {
-            _ if origin.contains('*') => "there are no wildcards: name each origin".to_owned(),
-            Some(proper) => format!("write {proper}"),
-            None => "an origin is a scheme, a host and perhaps a port, such as https://shop.example".to_owned(),
-        };
-        let problem = Diagnostic::error("bad-origin", format!("{} is no origin", quoted(origin)));
-        diagnostics.push(problem.at(origin.place.clone()).of("settings").help(help));
-    }
-    settings
 }

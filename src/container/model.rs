@@ -251,6 +251,50 @@ pub enum StatusRule {
 pub struct SettingsRule {
     /// Further origins whose pages may send hits, such as `https://shop.example`.
     pub origins: Vec<Placed<Box<str>>>,
+    pub privacy: PrivacyRule,
+}
+
+/// What is withheld of visitors, from every tag.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PrivacyRule {
+    /// Whether addresses of visitors are cut short.
+    pub ip_address: Option<Placed<AddressRule>>,
+    /// What is left of user agents.
+    pub user_agent: Option<Placed<AgentRule>>,
+    /// Parameters that addresses of pages lose: names, `default`, or a list.
+    pub strip_query: Option<Placed<OneOrMany<Placed<Box<str>>>>>,
+    /// What becomes of hits by bots.
+    pub bots: Option<Placed<BotsRule>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AddressRule {
+    /// The address as it is.
+    Keep,
+    /// Its network: the last byte of IPv4 is 0, and all but the first 48 bits of IPv6.
+    Truncate,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AgentRule {
+    /// The user agent as it is.
+    Keep,
+    /// The browser's family and major version.
+    Reduce,
+    /// Nothing.
+    Drop,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BotsRule {
+    /// They are visitors like others.
+    Keep,
+    /// No tag runs for them.
+    Ignore,
 }
 
 /// A template's manifest, `tags/<name>.yaml`.

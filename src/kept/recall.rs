@@ -26,6 +26,7 @@ use crate::{
     container::Container,
     event::{Event, EventId, IdOrigin},
     hit::{Hit, HitId, Through},
+    privacy::Detail,
     script::{Given, HitTime},
     trigger::condition::{Operand, Operator, Subject, Test},
     variable::{Moment, VariableIndex, VariableKind, built_in::BuiltIn},
@@ -78,6 +79,7 @@ impl<'k> Recall<'k> {
             time: kept.at,
             data: kept.data.clone(),
             signals: Signals { chance: kept.consent.chance(), ..Signals::default() },
+            click: None,
         };
         let hit = Hit {
             id: HitId(Uuid::nil()),
@@ -88,6 +90,7 @@ impl<'k> Recall<'k> {
             headers: HeaderMap::new(),
             through: Through::Strangers,
             address: None,
+            detail: Detail::default(),
             host: "".into(),
             body: Bytes::new(),
         };

@@ -35,8 +35,13 @@ impl Found {
 }
 
 /// The event's click reference: from `page_location`, else from the cookie, else from the event's own keys `__oppref`
-/// and `oppref`, or `__oppref` in its `common_cookie`. `cookie` is the raw value, as the browser sent it.
-pub fn find<'a>(event: &'a Map<String, Value>, cookie: Option<&'a str>) -> Option<Oppref<'a>> {
+/// and `oppref`, or `__oppref` in its `common_cookie`. `taken_out` is what `page_location` brought and no longer has,
+/// `cookie` the raw value, as the browser sent it.
+pub fn find<'a>(
+    event: &'a Map<String, Value>,
+    taken_out: Option<&'a str>,
+    cookie: Option<&'a str>,
+) -> Option<Oppref<'a>> {
     let text = |map: &'a Map<String, Value>, key| present(map, key).and_then(Value::as_str).filter(|v| !v.is_empty());
     let from_url = || text(event, "page_location").and_then(in_url);
     let from_event = || {
@@ -46,7 +51,7 @@ pub fn find<'a>(event: &'a Map<String, Value>, cookie: Option<&'a str>) -> Optio
             .or_else(|| common_cookie().and_then(|cookies| text(cookies, COOKIE)))
     };
     let found_in = |found| move |value| Oppref { value, found };
-    (from_url().map(found_in(Found::PageLocation)))
+    (taken_out.or_else(from_url).map(found_in(Found::PageLocation)))
         .or_else(|| cookie.filter(|value| !value.is_empty()).map(found_in(Found::Cookie)))
         .or_else(|| from_event().map(found_in(Found::EventData)))
 }
@@ -106,7 +111,7 @@ mod tests {
             (&in_common_cookie, None, Some(("common", Found::EventData))),
             (&json!({"common_cookie": "x", "oppref": 5}), None, None),
         ] {
-            let found = find(event.as_object().unwrap(), cookie);
+            let found = find(event.as_object().unwrap(), None, cookie);
             assert_eq!(found.map(|oppref| (oppref.value, oppref.found)), expected, "{event}");
         }
     }

@@ -23,6 +23,7 @@ use crate::{
         source_url::SourceUrl,
         user::{FieldSources, PhoneHash, User, UserField, UserOptions, Visitor},
     },
+    privacy::{AddressDetail, AgentDetail, Detail},
     time::Timestamp,
 };
 
@@ -140,6 +141,7 @@ fn user(event: &EventHandle, request: &RequestHandle, params: &Params) -> Fallib
     for field in UserField::ALL {
         fields.set(field, overrides.source(field.path()));
     }
+    withhold(request.0.detail, &mut fields);
     let options = UserOptions {
         schema: user_schema(params)?,
         phone_hash: match word(params, "phone_hash")?.as_deref() {
@@ -159,6 +161,21 @@ fn user(event: &EventHandle, request: &RequestHandle, params: &Params) -> Fallib
     Ok(user.map_or(Dynamic::UNIT, |user| Dynamic::from(Arc::new(user))))
 }
 
+/// What is not exact matches nobody, or somebody else: it is left out, whatever the tag says.
+fn withhold(detail: Detail, fields: &mut FieldSources<'_>) {
+    if detail.ip_address != AddressDetail::Whole {
+        cage::note(UserField::IpAddress.path(), "left out: the container's privacy settings truncate addresses");
+        fields.set(UserField::IpAddress, Source::Off);
+    }
+    let how = match detail.user_agent {
+        AgentDetail::Whole => return,
+        AgentDetail::Reduced => "left out: the container's privacy settings reduce user agents",
+        AgentDetail::Dropped => "left out: the container's privacy settings drop user agents",
+    };
+    cage::note(UserField::UserAgent.path(), how);
+    fields.set(UserField::UserAgent, Source::Off);
+}
+
 /// `openai::source_url(event)`: origin and path of the page; `()` if it is not known.
 fn source_url(event: &EventHandle) -> Dynamic {
     let mut notes = Notes::new();
@@ -170,12 +187,13 @@ fn source_url(event: &EventHandle) -> Dynamic {
 /// `openai::oppref(event, request)`: the click reference as it stands in the page's address, else in the cookie.
 fn find_oppref<'a>(event: &'a EventHandle, request: &'a RequestHandle) -> Option<&'a str> {
     let cookie = request.0.cookie("__oppref");
-    oppref::find(&event.0.data, cookie).map(|found| found.value)
+    oppref::find(&event.0.data, event.0.click.as_deref(), cookie).map(|found| found.value)
 }
 
 /// `openai::new_oppref(event)`: the click reference that the page's address brings; `()` if it brings none.
 fn new_oppref(event: &EventHandle) -> Dynamic {
-    event.0.text("page_location").and_then(oppref::in_url).map_or(Dynamic::UNIT, Into::into)
+    let in_address = || event.0.text("page_location").and_then(oppref::in_url);
+    event.0.click.as_deref().or_else(in_address).map_or(Dynamic::UNIT, Into::into)
 }
 
 /// The parts that [`conversion`] takes.

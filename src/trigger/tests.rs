@@ -51,7 +51,7 @@ fn container(triggers: &[String]) -> Container {
 fn event(name: &str, data: Value) -> Event {
     let Value::Object(data) = data else { panic!("an event is an object") };
     let id = EventId { text: "1".into(), origin: IdOrigin::Site };
-    Event { name: name.into(), id, time: Timestamp(0), data, signals: Signals::default() }
+    Event { name: name.into(), id, time: Timestamp(0), data, signals: Signals::default(), click: None }
 }
 
 fn given(name: &str, data: Value) -> Given {
@@ -75,6 +75,7 @@ fn hit() -> Hit {
         query: "".into(),
         headers: HeaderMap::new(),
         address: None,
+        detail: crate::privacy::Detail::default(),
         host: "tags.example.com".into(),
         through: Through::Strangers,
         body: "".into(),

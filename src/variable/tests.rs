@@ -43,6 +43,7 @@ fn event(data: Value) -> Arc<Event> {
         time: Timestamp(0),
         data,
         signals: crate::consent::Signals::default(),
+        click: None,
     })
 }
 
@@ -56,6 +57,7 @@ fn hit() -> Hit {
         headers: HeaderMap::new(),
         through: Through::Strangers,
         address: None,
+        detail: crate::privacy::Detail::default(),
         host: "tags.example.com".into(),
         body: "".into(),
     }

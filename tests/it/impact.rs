@@ -100,6 +100,7 @@ fn keep(container: &Container, sent: &Sent, defaults: &Map<String, Value>) -> Ve
         headers,
         through: Through::Strangers,
         address: Some([203, 0, 113, 7].into()),
+        detail: tidegate::privacy::Detail::default(),
         host: "t.x.example".into(),
         body: serde_json::to_vec(&body).unwrap().into(),
     };

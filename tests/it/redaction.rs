@@ -60,6 +60,7 @@ fn process(container: &Container, event: &Value) -> Processed {
         headers: headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect(),
         through: tidegate::hit::Through::Strangers,
         address: "198.51.100.77".parse().ok(),
+        detail: tidegate::privacy::Detail::default(),
         host: "tags.example.com".into(),
         body: event.to_string().into(),
     };

@@ -62,6 +62,7 @@ fn run(scripts: &[String]) -> Vec<(String, String)> {
         headers: headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect(),
         through: Through::Strangers,
         address: "203.0.113.7".parse().ok(),
+        detail: tidegate::privacy::Detail::default(),
         host: "tags.example.com".into(),
         body: EVENT.into(),
     };

@@ -56,6 +56,7 @@ fn seeds_of_cookies_are_read_or_refused() {
             headers: [(http::header::COOKIE, value)].into_iter().collect(),
             through: Through::Strangers,
             address: None,
+            detail: tidegate::privacy::Detail::default(),
             host: "tags.example.com".into(),
             body: bytes::Bytes::new(),
         };

@@ -25,6 +25,7 @@ fn hit(body: impl Into<Bytes>) -> Hit {
         headers: HeaderMap::new(),
         through: crate::hit::Through::Strangers,
         address: None,
+        detail: crate::privacy::Detail::default(),
         host: "tags.example.com".into(),
         body: body.into(),
     }

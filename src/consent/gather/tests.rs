@@ -17,6 +17,7 @@ fn hit(headers: &[(&'static str, &[u8])], through: Through) -> Hit {
         headers: headers.iter().map(pair).collect(),
         through,
         address: None,
+        detail: crate::privacy::Detail::default(),
         host: "tags.example.com".into(),
         body: bytes::Bytes::new(),
     }

@@ -4,7 +4,13 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use http::HeaderName;
 
-use super::{Names, conditions::wanted, consent_type, templates::Templates};
+use super::{
+    Names,
+    conditions::wanted,
+    consent_type,
+    once::{given_twice, single},
+    templates::Templates,
+};
 use crate::{
     consent::{
         ConsentSettings, ConsentSource, ConsentStatus, ConsentTypes, RegionalDefault, Statement,
@@ -43,7 +49,9 @@ pub(super) fn compile(
     settings.vendors.sort_unstable();
     settings.vendors.dedup();
     read_sources(rules, &mut settings, diagnostics);
-    if let Some(unset) = single(rules.iter().filter_map(|rule| rule.gcd.unset.as_ref()), "gcd.unset", diagnostics) {
+    if let Some(unset) =
+        single(OWNER, rules.iter().filter_map(|rule| rule.gcd.unset.as_ref()), "gcd.unset", diagnostics)
+    {
         settings.unset = match unset.value {
             UnsetRule::Deny => Unset::Deny,
             UnsetRule::Allow => Unset::Allow,
@@ -76,7 +84,7 @@ fn defaults<'r>(
             StatusRule::Denied => ConsentStatus::Denied,
         };
         if let Some(first) = places.insert(kind, &name.place) {
-            diagnostics.push(given_twice(&format!("the default of {kind}"), &name.place, first));
+            diagnostics.push(given_twice(OWNER, &format!("the default of {kind}"), &name.place, first));
         }
         statement.set(kind, status);
     }
@@ -121,9 +129,14 @@ fn region(code: &Placed<Box<str>>, diagnostics: &mut Diagnostics) -> Option<Regi
 }
 
 fn region_headers(rules: &[ConsentRule], diagnostics: &mut Diagnostics) -> RegionHeaders {
-    let country = single(rules.iter().filter_map(|rule| rule.region_header.as_ref()), "region_header", diagnostics);
-    let subdivision =
-        single(rules.iter().filter_map(|rule| rule.subdivision_header.as_ref()), "subdivision_header", diagnostics);
+    let country =
+        single(OWNER, rules.iter().filter_map(|rule| rule.region_header.as_ref()), "region_header", diagnostics);
+    let subdivision = single(
+        OWNER,
+        rules.iter().filter_map(|rule| rule.subdivision_header.as_ref()),
+        "subdivision_header",
+        diagnostics,
+    );
     let mut name = |header: &Placed<Box<str>>| {
         let name = HeaderName::try_from(&*header.value).ok();
         if name.is_none() {
@@ -149,7 +162,7 @@ fn region_headers(rules: &[ConsentRule], diagnostics: &mut Diagnostics) -> Regio
 
 fn read_sources(rules: &[ConsentRule], settings: &mut ConsentSettings, diagnostics: &mut Diagnostics) {
     let stated = rules.iter().filter_map(|rule| rule.sources.as_ref());
-    let Some(names) = single(stated, "sources", diagnostics) else { return };
+    let Some(names) = single(OWNER, stated, "sources", diagnostics) else { return };
     for (_, source) in ConsentSource::OPTIONAL {
         settings.read = settings.read.without(source);
     }
@@ -235,27 +248,6 @@ fn variable_source(
         granted_when: compiled(granted),
         denied_when: compiled(denied),
     })
-}
-
-/// A setting that all files together may give once.
-fn single<'r, T>(
-    given: impl Iterator<Item = &'r Placed<T>>,
-    what: &str,
-    diagnostics: &mut Diagnostics,
-) -> Option<&'r Placed<T>> {
-    let mut first: Option<&Placed<T>> = None;
-    for value in given {
-        match first {
-            None => first = Some(value),
-            Some(first) => diagnostics.push(given_twice(what, &value.place, &first.place)),
-        }
-    }
-    first
-}
-
-fn given_twice(what: &str, place: &Place, first: &Place) -> Diagnostic {
-    let problem = Diagnostic::error("duplicate-name", format!("{what} is given twice")).at(place.clone()).of(OWNER);
-    problem.help(format!("the first is at {}:{}", first.file, first.line))
 }
 
 /// Whether all of a template's vendors have a number, and which.

@@ -130,6 +130,7 @@ fn process(container: &Container, body: &Value, clock: MonotonicClock) -> Proces
         headers: HeaderMap::new(),
         through: crate::hit::Through::Strangers,
         address: None,
+        detail: crate::privacy::Detail::default(),
         host: "tags.example.com".into(),
         body: body.to_string().into(),
     };

@@ -19,6 +19,7 @@ fn hit(query: &str, body: &[u8]) -> Hit {
         headers: http::HeaderMap::new(),
         through: Through::Strangers,
         address: None,
+        detail: crate::privacy::Detail::default(),
         host: "t.example.com".into(),
         body: Bytes::copy_from_slice(body),
     }
