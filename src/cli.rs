@@ -13,11 +13,14 @@ use crate::container::diagnostic::{self, Colour, Diagnostics, Sources};
 mod audit;
 mod check;
 mod deliveries;
+mod diff;
 mod door;
 mod forget;
+mod publish;
 mod serve;
 mod test;
 mod trace;
+mod versions;
 
 /// A consent-aware tag manager that runs tags on the server and loses nothing
 #[derive(Debug, Parser)]
@@ -46,6 +49,9 @@ enum Command {
     Check(check::Check),
     Test(test::Test),
     Trace(trace::Trace),
+    Diff(diff::Diff),
+    Publish(publish::Publish),
+    Versions(versions::Versions),
     #[command(subcommand)]
     Deliveries(deliveries::Deliveries),
     Forget(forget::Forget),
@@ -87,6 +93,9 @@ pub fn run() -> ExitCode {
         Command::Check(check) => check.run(&context),
         Command::Test(test) => test.run(&context),
         Command::Trace(trace) => trace.run(&context),
+        Command::Diff(diff) => diff.run(&context),
+        Command::Publish(publish) => publish.run(&context),
+        Command::Versions(versions) => versions.run(&context),
         Command::Deliveries(deliveries) => deliveries.run(&context),
         Command::Forget(forget) => forget.run(&context),
         Command::Audit(audit) => audit.run(&context),

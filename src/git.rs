@@ -11,17 +11,27 @@ use std::{
 };
 
 mod command;
+mod commit;
 mod error;
+mod obstacle;
+mod ready;
 mod remote;
+mod staging;
 mod tree;
+mod versions;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use command::{Answer, Command};
+pub use commit::{Made, Place};
 pub use error::{GitError, redacted};
+pub use obstacle::{Hindered, Obstacle};
+pub use ready::{Reach, Ready, Upstream};
 pub use remote::{Advance, Remote};
+pub use staging::{Changed, How, Staging};
 pub use tree::Tree;
+pub use versions::Version;
 
 /// The repository that a container's folder lies in, be it the folder itself or one above it.
 #[derive(Clone, Debug)]
@@ -122,6 +132,22 @@ impl Repository {
     /// A command that changes nothing, and takes no lock that could be in somebody's way.
     pub fn reader(&self, command: &'static str) -> Command {
         Command::reader(&self.root, command)
+    }
+
+    /// A command that runs what the user has set up: hooks, signing, credentials.
+    pub fn of_user(&self, command: &'static str) -> Command {
+        Command::of_user(&self.root, command)
+    }
+
+    /// A file's place in git's own folder of this working tree.
+    fn own_path(&self, name: &str) -> Result<PathBuf, GitError> {
+        let path = self.reader("rev-parse").args(["--git-path", name]).run()?.text()?;
+        Ok(self.root.join(path.strip_suffix('\n').unwrap_or(&path)))
+    }
+
+    /// The two folders that a version is made of, as paths of the repository.
+    fn parts(&self) -> [String; 2] {
+        ["rules", "tags"].map(|part| format!("{}{part}", self.prefix))
     }
 
     /// A command that may change the repository.

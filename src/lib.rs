@@ -58,6 +58,7 @@ pub mod live;
 pub mod logging;
 pub mod metrics;
 pub mod outbox;
+pub mod publish;
 pub mod server;
 pub mod service;
 pub mod settings;

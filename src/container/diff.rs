@@ -56,9 +56,9 @@ pub enum What {
     Order {
         field: String,
     },
-    /// A tag of the same priority fires at another point.
+    /// One of several of the same priority takes another turn.
     Turn {
-        /// The tag it comes before; `None` for the last.
+        /// The one that it comes before; `None` for the last.
         before: Option<Box<str>>,
     },
     /// A script; its lines.
@@ -92,7 +92,7 @@ pub fn compare(before: &Sources, after: &Sources, library: &Sources) -> Vec<Chan
             (None, None) => {}
         }
     }
-    changes.extend(order::of_tags(&before, &after));
+    changes.extend(order::compare(&before, &after));
     changes.sort_by(|a, b| rank(&a.object).cmp(&rank(&b.object)));
     changes
 }
@@ -123,7 +123,7 @@ fn between(before: &Content, after: &Content, told: &mut impl FnMut(What)) {
 
 /// In which order objects are told of: what fires, when, and by which values, before what stands around it.
 fn rank(object: &Object) -> (usize, &Object) {
-    const ORDER: [&str; 6] = ["tag", "trigger", "variable", "transformation", "consent", "settings"];
+    const ORDER: [&str; 6] = ["tag", "trigger", "transformation", "variable", "consent", "settings"];
     const LAST: [&str; 3] = ["template", "test cases", "file"];
     let first = ORDER.iter().position(|kind| **kind == *object.kind);
     let last = LAST.iter().position(|kind| **kind == *object.kind).map(|place| ORDER.len() + 1 + place);
@@ -158,8 +158,8 @@ impl fmt::Display for Change {
             What::Removed => write!(f, "{object} removed"),
             What::Value(change) => write!(f, "{object}: {}", words::value_change(change)),
             What::Order { field } => write!(f, "{object}: {field} in another order"),
-            What::Turn { before: Some(other) } => write!(f, "{object}: fires before {} now", quoted(other)),
-            What::Turn { before: None } => write!(f, "{object}: fires last now"),
+            What::Turn { before: Some(other) } => write!(f, "{object}: comes before {} now", quoted(other)),
+            What::Turn { before: None } => write!(f, "{object}: comes last now"),
             What::Script(lines) => write!(f, "{object}: {lines}"),
             What::Cases(cases) => write!(f, "{object}: {cases}"),
             What::Unreadable => write!(f, "{object}: differs, and at least one of the two cannot be read"),

@@ -38,6 +38,9 @@ const GLOBAL_OPTIONS: [&str; 12] = [
     "gc.auto=0",
 ];
 
+/// Hooks and signing run programs of the user's, which may wait for a key.
+const USERS_PATIENCE: Duration = Duration::from_secs(300);
+
 /// Variables of git that say how an operator reaches and signs things. All others would move us to another repository,
 /// index or output, as inside a hook, and are not handed on.
 const INHERITED: [&str; 13] = [
@@ -86,7 +89,17 @@ impl Command {
         Self::new(folder, options, command)
     }
 
+    /// Runs what the user has set up, such as hooks, which find git as it is for them.
+    pub fn of_user(folder: &Path, what: &'static str) -> Self {
+        let command = Self::bare(folder, &["--no-pager"], what).env("LC_ALL", "C.UTF-8").env("GIT_EDITOR", ":");
+        command.patience(USERS_PATIENCE)
+    }
+
     fn new(folder: &Path, options: &[&str], what: &'static str) -> Self {
+        Self::bare(folder, &[&GLOBAL_OPTIONS, options].concat(), what)
+    }
+
+    fn bare(folder: &Path, options: &[&str], what: &'static str) -> Self {
         let mut command = process::Command::new("git");
         for name in settings::variables_starting("GIT_") {
             let is_inherited = name.to_str().is_some_and(|name| INHERITED.iter().any(|start| name.starts_with(start)));
@@ -99,7 +112,6 @@ impl Command {
             .envs([("GCM_INTERACTIVE", "never"), ("GIT_NO_REPLACE_OBJECTS", "1"), ("LC_ALL", "C")])
             .arg("-C")
             .arg(folder)
-            .args(GLOBAL_OPTIONS)
             .args(options)
             .arg(what);
         Self { command, what, input: None, patience: LOCAL_PATIENCE }

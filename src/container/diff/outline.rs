@@ -13,6 +13,9 @@ use crate::container::{
     yaml::{self, Key, Node, Span, Value},
 };
 
+/// Objects of the same priority take their turns as they are written.
+pub const TURNS: [&str; 2] = ["tag", "transformation"];
+
 /// What was found of an object.
 #[derive(Debug, PartialEq)]
 pub enum Content {
@@ -33,8 +36,8 @@ pub struct Template {
 #[derive(Debug, Default)]
 pub struct Outline {
     pub objects: BTreeMap<Object, Content>,
-    /// The tags as written.
-    pub tags: Vec<Box<str>>,
+    /// The names as written, of those objects that take turns.
+    pub written: BTreeMap<&'static str, Vec<Box<str>>>,
 }
 
 impl Outline {
@@ -71,8 +74,8 @@ impl Outline {
                 (section, Value::Map(entries)) => {
                     let kind = section.strip_suffix('s').unwrap_or(section);
                     for (name, node) in entries {
-                        if kind == "tag" {
-                            self.tags.push(name.name.clone());
+                        if let Some(kind) = TURNS.into_iter().find(|turns| *turns == kind) {
+                            self.written.entry(kind).or_default().push(name.name.clone());
                         }
                         let rule = Content::Rule(item(kind, node));
                         self.objects.entry(Object::named(kind, &name.name)).or_insert(rule);
@@ -112,7 +115,7 @@ impl Outline {
         if is_script {
             template.script = Some(bytes.to_vec());
         } else {
-            let manifest = parse(path, bytes).map(|node| Content::Rule(manifest(node)));
+            let manifest = parse(path, bytes).map(|node| Content::Rule(normal(node.value)));
             template.manifest = Some(Box::new(manifest.unwrap_or_else(|| Content::Unreadable(bytes.to_vec()))));
         }
     }
@@ -171,8 +174,10 @@ fn rebuild(value: Value, child: &mut dyn FnMut(Option<&str>, Value) -> Node) -> 
 }
 
 /// Keys of which one or a list can be written, and no order is meant.
-const SETS: [&str; 17] = [
+const SETS: [&str; 21] = [
     "all",
+    "all_tags_except",
+    "allow",
     "any",
     "consent",
     "cookies",
@@ -180,19 +185,21 @@ const SETS: [&str; 17] = [
     "destinations",
     "event",
     "exceptions",
+    "exclude",
     "excludes",
     "granted_when",
     "hosts",
     "in",
     "origins",
     "region",
+    "tags",
     "triggers",
     "types",
     "when",
 ];
 
 /// Keys whose values are free in form: only their user knows what an order means.
-const FREE: [&str; 2] = ["default", "parameters"];
+const FREE: [&str; 3] = ["augment", "default", "parameters"];
 
 /// Whether the order of a field's values means nothing.
 pub fn is_set(key: &str) -> bool {
@@ -232,21 +239,24 @@ fn condition(mut node: Node) -> Node {
 /// An item of a section of named ones.
 fn item(kind: &str, node: Node) -> Node {
     match kind {
-        "tag" => tag(normal(node.value)),
+        "tag" => with_defaults(
+            node,
+            [
+                ("paused", Value::Bool(false)),
+                ("priority", Value::Number("0".into())),
+                ("when_denied", Value::Text("skip".into())),
+            ],
+        ),
+        "transformation" => with_defaults(node, [("priority", Value::Number("0".into()))]),
         "trigger" => without_empty(normal(node.value)),
         _ => sorted(node.value),
     }
 }
 
 /// With its defaults written out, so that a change from one is told from what to what.
-fn tag(node: Node) -> Node {
-    let mut node = without_empty(node);
+fn with_defaults<const N: usize>(node: Node, defaults: [(&str, Value); N]) -> Node {
+    let mut node = without_empty(normal(node.value));
     if let Value::Map(entries) = &mut node.value {
-        let defaults = [
-            ("paused", Value::Bool(false)),
-            ("priority", Value::Number("0".into())),
-            ("when_denied", Value::Text("skip".into())),
-        ];
         for (name, default) in defaults {
             if !entries.iter().any(|(key, _)| &*key.name == name) {
                 entries.push((Key { name: name.into(), span: Span::default() }, bare(default)));
@@ -268,11 +278,6 @@ fn without_empty(mut node: Node) -> Node {
         entries.retain(|(key, value)| !is_empty(&key.name, &value.value));
     }
     node
-}
-
-/// A manifest; its defaults are free, and where the vendors stand does not matter.
-fn manifest(node: Node) -> Node {
-    normal(node.value)
 }
 
 /// Takes a second part into the first: mappings key by key, lists one after the other.

@@ -94,7 +94,7 @@ fn write(rules: &Rules, plain: bool) -> Sources {
             "template: log".to_owned(),
             format!("triggers: {}", list(&[&format!("T{}", tag.trigger)])),
             format!("consent: {}", list(&[tag.consent])),
-            format!("parameters: {{ message: {} }}", tag.message),
+            format!("parameters: {{ line: {} }}", tag.message),
         ];
         fields.extend(tag.exception.map(|name| format!("exceptions: {}", list(&[&format!("T{name}")]))));
         fields.extend((tag.priority != 0 || !plain).then(|| format!("priority: {}", tag.priority)));

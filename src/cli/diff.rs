@@ -1,0 +1,59 @@
+//! `tidegate diff`: what differs between two versions, in words and by object.
+
+use std::io::{self, Write};
+
+use anyhow::Context as _;
+use clap::Args;
+use serde_json::json;
+
+use super::{Context, Exit, Format, publish::repository};
+use crate::{
+    container::{diagnostic::Sources, diff, folder},
+    git::Repository,
+    publish::container_of,
+};
+
+/// Say in words what differs between two versions, or between one and the draft
+#[derive(Args, Debug)]
+pub struct Diff {
+    /// A commit [default: HEAD]
+    #[arg(value_name = "BEFORE")]
+    before: Option<String>,
+    /// Another commit [default: the draft, as it lies in the folder]
+    #[arg(value_name = "AFTER")]
+    after: Option<String>,
+}
+
+impl Diff {
+    pub(super) fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        let repository = repository(context)?;
+        let before = match &self.before {
+            Some(revision) => version(&repository, revision)?,
+            // Before the first commit everything is new.
+            None => match repository.commit("HEAD")? {
+                Some(head) => container_of(&repository, &head)?.files,
+                None => Sources::new(),
+            },
+        };
+        let after = match &self.after {
+            Some(revision) => version(&repository, revision)?,
+            None => folder::read(&context.folder)?,
+        };
+        let changes = diff::compare(&before, &after, &folder::library());
+        let mut out = io::stdout().lock();
+        match context.format {
+            Format::Json => {
+                serde_json::to_writer_pretty(&mut out, &json!({ "changes": changes }))?;
+                writeln!(out)?;
+            }
+            Format::Text | Format::Github => out.write_all(diff::text(&changes).as_bytes())?,
+        }
+        Ok(Exit::Fine)
+    }
+}
+
+fn version(repository: &Repository, revision: &str) -> anyhow::Result<Sources> {
+    let commit = repository.commit(revision)?;
+    let commit = commit.with_context(|| format!("there is no commit {revision:?}; tidegate versions lists them"))?;
+    Ok(container_of(repository, &commit)?.files)
+}
