@@ -178,8 +178,14 @@ fn deduplicate(call: &Call) {
 fn main() {
     let container = container();
     let hit = Arc::new(purchase());
-    let surroundings =
-        Surroundings { clock: monotonic_clock, new_id: &|| Uuid::nil(), recent: None, told: TOLD_AT_WORK, look: None };
+    let surroundings = Surroundings {
+        clock: monotonic_clock,
+        new_id: &|| Uuid::nil(),
+        recent: None,
+        told: TOLD_AT_WORK,
+        look: None,
+        stated: Default::default(),
+    };
     let processed = pipeline::process(&container, Client::DataLayer, &hit, surroundings);
     let mut decided = processed.result.expect("a good hit");
     let call = decided.calls.remove(0);

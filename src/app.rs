@@ -96,8 +96,14 @@ impl App {
         let (version, processed) = {
             let container = self.container.load();
             let recent = Some(&*self.recent);
-            let surroundings =
-                Surroundings { clock: monotonic_clock, new_id: &random_id, recent, told: TOLD_AT_WORK, look: None };
+            let surroundings = Surroundings {
+                clock: monotonic_clock,
+                new_id: &random_id,
+                recent,
+                told: TOLD_AT_WORK,
+                look: None,
+                stated: Default::default(),
+            };
             let processed = pipeline::process(&container, client, &Arc::new(hit), surroundings);
             (Arc::clone(&container.version), processed)
         };

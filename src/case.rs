@@ -237,7 +237,14 @@ fn process(container: &Container, client: Client, hit: Hit, coverage: Option<&Re
         }
     };
     let look = coverage.is_some().then_some(&look as Look<'_>);
-    let surroundings = Surroundings { clock: stopped, new_id: &new_id, recent: None, told: TOLD_TO_PEOPLE, look };
+    let surroundings = Surroundings {
+        clock: stopped,
+        new_id: &new_id,
+        recent: None,
+        told: TOLD_TO_PEOPLE,
+        look,
+        stated: Default::default(),
+    };
     let processed = pipeline::process(container, client, &Arc::new(hit), surroundings);
     if let Some(coverage) = coverage {
         coverage.borrow_mut().read(&processed.trace);

@@ -196,6 +196,17 @@ impl Statement {
         }
     }
 
+    /// This, with `under` where it is silent.
+    #[must_use]
+    pub fn over(mut self, under: Self) -> Self {
+        for (kind, status) in under.known() {
+            if self.get(kind) == ConsentStatus::Unknown {
+                self.set(kind, status);
+            }
+        }
+        self
+    }
+
     /// The types of which it says something, with what it says.
     pub fn known(&self) -> impl Iterator<Item = (ConsentType, ConsentStatus)> {
         ConsentType::ALL

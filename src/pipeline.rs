@@ -9,7 +9,8 @@ use crate::{
     call::Call,
     client::{self, BadHit, Client, Keeping, Read},
     consent::{
-        Chance, ConsentState, ConsentType, ConsentTypes, Evidence, gate::Prospect, gather, settings::Recipients,
+        Chance, ConsentState, ConsentType, ConsentTypes, Evidence, Statement, gate::Prospect, gather,
+        settings::Recipients,
     },
     container::Container,
     deduplication::{CallKey, RecentCalls, Sieve},
@@ -43,6 +44,8 @@ pub struct Surroundings<'a> {
     /// Is shown every event beside what was decided about it, with what its visitor allowed; for finding out what cases
     /// exercise, and for keeping hits.
     pub look: Option<Look<'a>>,
+    /// Taken as said in every event, whatever the event says; for trying consent out.
+    pub stated: Statement,
 }
 
 /// Somebody who looks on and has no say.
@@ -107,6 +110,9 @@ pub fn process(container: &Container, client: Client, hit: &Arc<Hit>, surroundin
             continue;
         }
         privacy.of_event(&mut event, &mut notes);
+        if !surroundings.stated.is_silent() {
+            event.signals.hit = surroundings.stated.over(event.signals.hit);
+        }
         let mut given = Given {
             event: Arc::new(event),
             hit: Arc::clone(hit),

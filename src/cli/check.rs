@@ -9,7 +9,7 @@ use crate::{
     case,
     container::{
         Container,
-        diagnostic::{Diagnostics, Severity},
+        diagnostic::{Diagnostics, Severity, Sources},
         folder,
         load::{self, LoadOptions, Loaded},
     },
@@ -65,20 +65,24 @@ fn size(container: &Container) -> String {
 /// Loads the container of the command line, for looking at and not for serving.
 pub(super) fn load(context: &Context, allow_env: &[String]) -> anyhow::Result<Loaded> {
     let files = folder::read(&context.folder)?;
-    let version = folder::digest(&files);
+    Ok(load_files(&files, &folder::digest(&files), allow_env))
+}
+
+/// The same of files that were read elsewhere.
+pub(super) fn load_files(files: &Sources, version: &str, allow_env: &[String]) -> Loaded {
     let options = LoadOptions {
-        version: &version,
+        version,
         environment: &readable_environment(allow_env),
         absent_environment: Severity::Warning,
         library: &folder::library(),
         inline: None,
         seats: 1,
     };
-    Ok(load::load(&files, options))
+    load::load(files, options)
 }
 
 /// Test cases that cannot be read are findings too; whether they pass is `tidegate test`'s to say.
-fn check_cases(sources: &crate::container::diagnostic::Sources, diagnostics: &mut Diagnostics) {
+fn check_cases(sources: &Sources, diagnostics: &mut Diagnostics) {
     for (path, bytes) in sources.iter().filter(|(path, _)| load::is_test_file(path)) {
         case::check_file(path, bytes, diagnostics);
     }

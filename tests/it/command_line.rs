@@ -162,6 +162,88 @@ async fn trace_follows_a_hit_from_a_file_or_a_pipe() {
     assert!(!place.data().exists(), "a trace leaves nothing behind");
 }
 
+const GA4_HIT: &str = "/g/collect?v=2&tid=G-TEST&cid=1.2&en=purchase&epn.value=20.5&cu=EUR&ep.transaction_id=T-1\
+    &dl=https%3A%2F%2Fwww.example.com%2Fthanks&gcs=G100";
+
+#[tokio::test]
+async fn trace_follows_an_address_a_copied_curl_command_and_assumed_consent() {
+    let place = Place::own_rules();
+    let consent = ["--consent", "ad_storage=granted,ad_user_data=denied", "--consent", "ad_personalization=granted"];
+    let address = format!("https://t.example.com{GA4_HIT}");
+    let by_address = tidegate(&place, &[&["trace", &address], &consent[..]].concat()).await;
+    insta::assert_snapshot!("trace_address", shown(&place, &by_address));
+    let by_path = [&["trace", GA4_HIT, "--host", "t.example.com"], &consent[..]].concat();
+    assert_eq!(shown(&place, &tidegate(&place, &by_path).await), shown(&place, &by_address));
+    let as_said = tidegate(&place, &["trace", &address]).await;
+    assert!(as_said.out.contains("ad_storage: denied (gcs)"), "{as_said:?}");
+
+    // As a browser copies it, from a page of the site behind a path of its own.
+    let command = format!(
+        "curl 'https://www.example.com/metrics/hit' -X POST \\\n  -H 'User-Agent: Firefox/150' -b '__oppref=gAAAABclick' \\\n  \
+         -H 'sec-ch-ua;' --data-raw $'{}' --compressed\n",
+        HIT.replace('\n', "\\n").replace('\'', "\\'")
+    );
+    let copied = run(&place, &["trace", "-", "--format", "json"], &environment(), &command).await.json();
+    assert_eq!(copied["calls"][0]["body"]["user"]["user_agent"], "Firefox/150");
+    assert_eq!(copied["calls"][0]["body"]["source_url"], "https://www.example.com/thanks");
+    let in_quotes = tidegate(&place, &["trace", &command]).await;
+    assert_eq!(in_quotes.code, Some(0), "{in_quotes:?}");
+    let no_curl = run(&place, &["trace", "-", "--curl"], &environment(), HIT).await;
+    assert!(no_curl.err.contains("this is no curl command"), "{no_curl:?}");
+
+    let mut errors = String::new();
+    for wrong in [
+        &["https://t.example.com/other"][..],
+        &["https://"],
+        &["-", "--consent", "ad_storag=denied"],
+        &["-", "--consent", "ad_storage=maybe"],
+        &["-", "--consent", "ad_storage"],
+        &["curl https://t.example.com/hit -F a=b"],
+    ] {
+        let ran = tidegate(&place, &[&["trace"], wrong].concat()).await;
+        assert_eq!((ran.code, &*ran.out), (Some(2), ""), "{wrong:?}: {ran:?}");
+        errors.push_str(&ran.err);
+    }
+    insta::assert_snapshot!("trace_wrong", errors);
+}
+
+fn git(place: &Place, words: &[&str]) {
+    let identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "init.defaultBranch=main"];
+    let ended = std::process::Command::new("git").arg("-C").arg(place.container()).args(identity).args(words).output();
+    let ended = ended.expect("git runs");
+    assert!(ended.status.success(), "{words:?}: {ended:?}");
+}
+
+#[tokio::test]
+async fn trace_sets_two_versions_side_by_side() {
+    let place = Place::own_rules();
+    let outside = run(&place, &["trace", "-", "--against", "HEAD"], &environment(), HIT).await;
+    assert_eq!((outside.code, &*outside.out), (Some(2), ""), "{outside:?}");
+    assert!(outside.err.contains("--against needs a git repository"), "{outside:?}");
+    git(&place, &["init", "-q"]);
+    git(&place, &["add", "-A"]);
+    git(&place, &["commit", "-q", "-m", "As it was"]);
+    let rules = fs::read_to_string(place.container().join("rules/openai_ads.yaml")).expect("the rules");
+    place.write(
+        "rules/openai_ads.yaml",
+        &rules.replace("template: openai_cookie", "template: openai_cookie\n    paused: true"),
+    );
+
+    let words = ["trace", "-", "--against", "HEAD", "--host", "t.example.com"];
+    let ran = run(&place, &words, &environment(), HIT).await;
+    // What is said of the hit itself differs by the version's name, and is as long as the time is.
+    let differs = |line: &&str| Regex::new(r" [|<>]( |$)").expect("a pattern").is_match(line);
+    let rows = ran.out.lines().skip_while(|line| !line.starts_with("event")).filter(differs);
+    insta::assert_snapshot!("trace_against", rows.collect::<Vec<_>>().join("\n"));
+    let as_json = run(&place, &[&words[..], &["--format", "json"]].concat(), &environment(), HIT).await.json();
+    assert_eq!(as_json["against"]["cookies"].as_array().map(Vec::len), Some(1));
+    assert_eq!(as_json["now"]["cookies"].as_array().map(Vec::len), Some(0));
+    assert_eq!(as_json["now"]["trace"]["events"][0]["id"], as_json["against"]["trace"]["events"][0]["id"]);
+
+    let unknown = run(&place, &["trace", "-", "--against", "nowhere"], &environment(), HIT).await;
+    assert_eq!((unknown.code, &*unknown.err), (Some(2), "tidegate: there is no commit \"nowhere\"\n"));
+}
+
 #[tokio::test]
 async fn trace_exits_1_for_a_bad_hit_and_2_where_it_cannot_work() {
     let place = Place::own_rules();

@@ -111,6 +111,7 @@ fn keep(container: &Container, sent: &Sent, defaults: &Map<String, Value>) -> Ve
         recent: None,
         told: 0,
         look: Some(&|moment, evidence| kept.borrow_mut().extend(Kept::of(container, moment.given, evidence, &KEY))),
+        stated: Default::default(),
     };
     pipeline::process(container, Client::DataLayer, &Arc::new(hit), surroundings).result.expect("a good hit");
     kept.into_inner()

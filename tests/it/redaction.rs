@@ -64,8 +64,14 @@ fn process(container: &Container, event: &Value) -> Processed {
         host: "tags.example.com".into(),
         body: event.to_string().into(),
     };
-    let surroundings =
-        Surroundings { clock: || Duration::ZERO, new_id: &|| Uuid::nil(), recent: None, told: 1000, look: None };
+    let surroundings = Surroundings {
+        clock: || Duration::ZERO,
+        new_id: &|| Uuid::nil(),
+        recent: None,
+        told: 1000,
+        look: None,
+        stated: Default::default(),
+    };
     pipeline::process(container, Client::DataLayer, &Arc::new(hit), surroundings)
 }
 

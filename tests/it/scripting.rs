@@ -66,8 +66,14 @@ fn run(scripts: &[String]) -> Vec<(String, String)> {
         host: "tags.example.com".into(),
         body: EVENT.into(),
     };
-    let surroundings =
-        Surroundings { clock: || Duration::ZERO, new_id: &|| Uuid::nil(), recent: None, told: 10, look: None };
+    let surroundings = Surroundings {
+        clock: || Duration::ZERO,
+        new_id: &|| Uuid::nil(),
+        recent: None,
+        told: 10,
+        look: None,
+        stated: Default::default(),
+    };
     let processed = pipeline::process(&container, Client::DataLayer, &Arc::new(hit), surroundings);
     let tags = &processed.trace.events[0].tags;
     let of = |number| {

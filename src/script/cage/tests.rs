@@ -134,7 +134,8 @@ fn process(container: &Container, body: &Value, clock: MonotonicClock) -> Proces
         host: "tags.example.com".into(),
         body: body.to_string().into(),
     };
-    let surroundings = Surroundings { clock, new_id: &|| Uuid::nil(), recent: None, told: 10, look: None };
+    let surroundings =
+        Surroundings { clock, new_id: &|| Uuid::nil(), recent: None, told: 10, look: None, stated: Default::default() };
     pipeline::process(container, Client::DataLayer, &Arc::new(hit), surroundings)
 }
 
