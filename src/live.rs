@@ -13,9 +13,10 @@ use std::{
 
 mod compile;
 mod follow;
+mod home;
 mod memory;
 mod origin;
-mod start;
+
 mod watch;
 
 #[cfg(test)]
@@ -23,8 +24,8 @@ mod tests;
 
 pub use compile::Compiler;
 pub use follow::Follow;
+pub use home::{Home, Start};
 pub use origin::Origin;
-pub use start::{Home, Start};
 pub use watch::watch;
 
 /// What the live container falls short of, by whose wish that was. Empty where everything is as it should be.

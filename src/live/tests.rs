@@ -2,7 +2,7 @@ use std::fs;
 
 use tempfile::TempDir;
 
-use super::{start::Again, *};
+use super::{home::Again, *};
 use crate::{
     container::{Container, folder},
     git::{Remote, tests::Sandbox},

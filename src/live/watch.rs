@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Home, Order, Shortfall, Standing, Wish, start::Again};
+use super::{Home, Order, Shortfall, Standing, Wish, home::Again};
 use crate::{app::App, container::Container, script::STACK};
 
 /// How often the origin is looked at.

@@ -79,7 +79,6 @@ impl Home {
         if let Some(container) = self.look(Again::Yes) {
             return Ok(Start { container, home: self });
         }
-        let head = self.standing.get(&Wish::Container).map(|shortfall| shortfall.reason.clone()).unwrap_or_default();
         if let (Some(commit), Origin::Commits(repository)) = (recalled, &self.origin)
             && let Ok(container) = compile(&self.compiler, read_commit(repository, &commit))
         {
@@ -91,7 +90,8 @@ impl Home {
             let container = self.look(Again::No).unwrap_or(container);
             return Ok(Start { container, home: self });
         }
-        Err(anyhow!(head))
+        let reasons: Vec<_> = self.standing.values().map(|shortfall| &*shortfall.reason).collect();
+        Err(anyhow!(reasons.join("; ")))
     }
 
     /// What was live before is ahead of HEAD where it came from the remote and the draft stood in the way.
