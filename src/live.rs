@@ -16,7 +16,6 @@ mod follow;
 mod home;
 mod memory;
 mod origin;
-
 mod watch;
 
 #[cfg(test)]
