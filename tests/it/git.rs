@@ -201,7 +201,7 @@ async fn a_hundred_commits_lose_no_hit_and_mix_no_versions() {
 }
 
 /// A hit of two events.
-fn hit_of_two(id: &str) -> Value {
+pub fn hit_of_two(id: &str) -> Value {
     let [mut first, mut second] = [purchase(&format!("{id}-a")), purchase(&format!("{id}-b"))];
     first["consent"] = all_granted();
     second["consent"] = all_granted();
@@ -209,7 +209,7 @@ fn hit_of_two(id: &str) -> Value {
 }
 
 /// Every pending call of a stopped server: its event, its version and its tag.
-async fn stored_calls(shop: &Shop) -> Vec<(String, String, String)> {
+pub async fn stored_calls(shop: &Shop) -> Vec<(String, String, String)> {
     let store = Embedded::open(&shop.place.data(), Options::default()).expect("the store opens");
     let mut query = ListQuery { state: CallState::Pending, filter: CallFilter::default(), after: None, limit: 1000 };
     let mut calls = Vec::new();

@@ -40,3 +40,4 @@ mod scripting;
 mod seeds;
 mod set_ups;
 mod site_script;
+mod team;

@@ -41,6 +41,22 @@ impl Repository {
         repository
     }
 
+    /// One whose first version a bare repository has, too, and that repository's address.
+    pub fn with_hub(write: impl FnOnce(&Self)) -> (Self, String) {
+        let repository = Self { place: Place::empty() };
+        let hub = repository.place.path().join("hub.git");
+        let hub = hub.to_str().expect("a path in text").to_owned();
+        git_in(repository.place.path().to_owned(), &["init", "-q", "--bare", "-b", "main", &hub]);
+        repository.git(&["init", "-q", "-b", "main"]);
+        repository.introduce();
+        repository.git(&["remote", "add", "origin", &hub]);
+        write(&repository);
+        repository.git(&["add", "--all"]);
+        repository.git(&["commit", "-q", "-m", "First version"]);
+        repository.git(&["push", "-q", "--set-upstream", "origin", "main"]);
+        (repository, hub)
+    }
+
     /// Another's copy of a bare repository.
     pub fn clone_of(remote: &str) -> Self {
         let repository = Self { place: Place::empty() };
@@ -73,7 +89,7 @@ impl Repository {
 
     /// What git says; it must do what it is asked to.
     pub fn git(&self, arguments: &[&str]) -> String {
-        git_in(self.folder(), arguments)
+        self.place.git(arguments)
     }
 
     pub fn head(&self) -> String {
