@@ -13,6 +13,9 @@ use tidegate::{
 };
 use uuid::Uuid;
 
+#[path = "../../fuzz/pipeline.rs"]
+mod pipeline;
+
 /// Hands every seed of a target to its decoder.
 fn each_seed(target: &str, decode: impl Fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
@@ -62,4 +65,14 @@ fn seeds_of_cookies_are_read_or_refused() {
         };
         gather::of_hit(&hit, &ConsentSettings::default());
     });
+}
+
+#[test]
+fn seeds_of_hits_are_refused_or_decided() {
+    each_seed("hit", pipeline::hit);
+}
+
+#[test]
+fn seeds_of_ga4_are_refused_or_decided() {
+    each_seed("ga4", pipeline::ga4);
 }
