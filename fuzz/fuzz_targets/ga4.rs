@@ -4,7 +4,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../pipeline.rs"]
-mod pipeline;
-
-fuzz_target!(|bytes: &[u8]| pipeline::ga4(bytes));
+fuzz_target!(|bytes: &[u8]| tidegate_fuzz::ga4(bytes));

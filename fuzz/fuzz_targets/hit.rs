@@ -4,7 +4,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../pipeline.rs"]
-mod pipeline;
-
-fuzz_target!(|body: &[u8]| pipeline::hit(body));
+fuzz_target!(|body: &[u8]| tidegate_fuzz::hit(body));

@@ -13,7 +13,7 @@ use tidegate::{
 };
 use uuid::Uuid;
 
-#[path = "../../fuzz/pipeline.rs"]
+#[path = "../../fuzz/src/lib.rs"]
 mod pipeline;
 
 /// Hands every seed of a target to its decoder.

@@ -70,7 +70,9 @@ pub fn ga4(bytes: &[u8]) {
     let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
     let (query, body) = bytes.split_at(end);
     let query = String::from_utf8_lossy(query);
-    let Some((decided, trace)) = decide(Client::Ga4, request(&query, body.get(1..).unwrap_or_default())) else { return };
+    let Some((decided, trace)) = decide(Client::Ga4, request(&query, body.get(1..).unwrap_or_default())) else {
+        return;
+    };
     let ran = |tag: &&tidegate::trace::TagTrace| &*tag.tag == "Relay" && matches!(tag.verdict, TagVerdict::Ran { .. });
     let relayed = trace.events.iter().flat_map(|event| &event.tags).filter(ran).count();
     let arrived: usize = decided.calls.iter().filter(|call| &*call.tag == "Relay").map(arrive).sum();
@@ -94,6 +96,7 @@ fn decide(client: Client, hit: Hit) -> Option<(Decided, Trace)> {
         recent: None,
         told: TOLD_TO_PEOPLE,
         look: None,
+        stated: Default::default(),
     };
     let Processed { result, trace } = process(&CONTAINER, client, &Arc::new(hit), surroundings);
     serde_json::to_string(&trace).expect("a trace is JSON");
@@ -126,6 +129,7 @@ fn request(query: &str, body: &[u8]) -> Hit {
         headers: headers.into_iter().collect::<HeaderMap>(),
         through: Through::Strangers,
         address: Some(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7))),
+        detail: tidegate::privacy::Detail::default(),
         host: "t.example.com".into(),
         body: bytes::Bytes::copy_from_slice(body),
     }
