@@ -23,7 +23,7 @@ use crate::{
     hit::{Hit, HitId},
     live::Live,
     metrics::Metrics,
-    outbox::{Forgotten, Outbox, Record, StoreError, sought::Sought},
+    outbox::{AcceptError, Forgotten, Outbox, Record, StoreError, sought::Sought},
     pipeline::{self, Decided, Surroundings},
     time::Timestamp,
     trace::{Attention, ClientVerdict, Level, TOLD_AT_WORK, TagTrace, Trace},
@@ -91,7 +91,7 @@ impl App {
     }
 
     /// Takes a hit all the way to a durable outbox. `Ok` means durable.
-    pub async fn take(&self, client: Client, hit: Hit) -> Result<Decided, Refusal> {
+    pub async fn take(self: &Arc<Self>, client: Client, hit: Hit) -> Result<Decided, Refusal> {
         let (id, received) = (hit.id, hit.received);
         let (version, processed) = {
             let container = self.container.load();
@@ -115,17 +115,35 @@ impl App {
                 return Err(Refusal::Bad(bad));
             }
         };
-        let calls = std::mem::take(&mut decided.calls);
-        if !calls.is_empty() {
-            let record = Record { hit: id, accepted: received, version, calls };
-            self.outbox.accept(record).await.map_err(Refusal::NotDurable)?;
-            self.recent.remember(&decided.keys, received);
+        if decided.calls.is_empty() && decided.withdrawn.is_empty() {
+            self.happened(&trace);
+            return Ok(decided);
         }
-        // Only now: of a hit that was refused, nothing happened.
-        self.metrics.traced(&trace);
-        tell(&trace);
-        self.withdraw(id, std::mem::take(&mut decided.withdrawn)).await;
+        let record = Record { hit: id, accepted: received, version, calls: std::mem::take(&mut decided.calls) };
+        // A task of its own: whoever sent the hit may go away, and this is done all the same.
+        let app = Arc::clone(self);
+        tokio::spawn(async move { app.settle(record, decided, &trace).await }).await.unwrap_or_else(|error| {
+            tracing::error!(target: "tidegate::hit", hit = %id, "a hit could not be settled: {error}");
+            Err(Refusal::NotDurable(AcceptError::Closed))
+        })
+    }
+
+    /// Makes a hit's calls durable, and then does the rest.
+    async fn settle(&self, record: Record, mut decided: Decided, trace: &Trace) -> Result<Decided, Refusal> {
+        let Record { hit, accepted, .. } = record;
+        if !record.calls.is_empty() {
+            self.outbox.accept(record).await.map_err(Refusal::NotDurable)?;
+            self.recent.remember(&decided.keys, accepted);
+        }
+        self.happened(trace);
+        self.withdraw(hit, std::mem::take(&mut decided.withdrawn)).await;
         Ok(decided)
+    }
+
+    /// Tells of a hit of which all is durable: of one that was refused, nothing happened.
+    fn happened(&self, trace: &Trace) {
+        self.metrics.traced(trace);
+        tell(trace);
     }
 
     /// Cancels calls of visitors who withdrew their consent. Where little waits that takes no time, and the answer waits

@@ -173,6 +173,9 @@ fn decide_event(
     let Choice { fire, rest, untold } = choose(container, &moment, told);
     let mut round = Round::new(&moment, &fire, &evidence, prospect, harvest, rest);
     round.fire();
+    if let Chance::Bare = event.signals.chance {
+        round.wait_for_data();
+    }
     let Round { held, awaited, tags, .. } = round;
     if awaited || !held.is_empty() {
         // What still lacks consent is decided anew when the event comes whole.

@@ -136,6 +136,10 @@ impl Transformation {
                 }
             }
         }
+        if event.text("page_location") != moment.event.text("page_location") {
+            // It was the click of another address.
+            event.click = None;
+        }
         Some(event)
     }
 }

@@ -127,9 +127,15 @@ impl Evidence {
             if source.signal() == ConsentSource::Gcd && std::mem::replace(&mut gcd_spoke, true) {
                 continue;
             }
-            if best.status == ConsentStatus::Unknown
-                || best.status == ConsentStatus::Granted && status == ConsentStatus::Denied
-            {
+            let is_stricter = match (best.status, status) {
+                (ConsentStatus::Unknown, _) | (ConsentStatus::Granted, ConsentStatus::Denied) => true,
+                // Behind a default of the site may stand the visitor's own refusal, and that has further effects.
+                (ConsentStatus::Denied, ConsentStatus::Denied) => {
+                    source.is_the_visitors() && !best.source.is_the_visitors()
+                }
+                _ => false,
+            };
+            if is_stricter {
                 best = Answer { status, source };
             }
         }

@@ -88,6 +88,32 @@ impl ConsentSource {
         matches!(self, Self::SecGpc | Self::Npa | Self::UsPrivacy)
     }
 
+    /// Whether its answers are the visitor's own, once they have made a choice: not a default that somebody set for them.
+    pub fn is_the_visitors(self) -> bool {
+        match self {
+            Self::Hit
+            | Self::GcdUpdate
+            | Self::Gcs
+            | Self::Tcf
+            | Self::Cookiebot
+            | Self::OneTrust
+            | Self::CookieYes
+            | Self::Complianz
+            | Self::Axeptio
+            | Self::Variable
+            | Self::SecGpc
+            | Self::UsPrivacy
+            | Self::Npa => true,
+            Self::Gcd
+            | Self::GcdDefault
+            | Self::GcdImplicit
+            | Self::PageDefault
+            | Self::RegionDefault
+            | Self::ContainerDefault
+            | Self::NoSignal => false,
+        }
+    }
+
     /// The signal's name in lists.
     pub fn name(self) -> &'static str {
         match self {

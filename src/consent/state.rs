@@ -92,24 +92,7 @@ impl ConsentState {
         let Answer { status: ConsentStatus::Denied, source } = self.answer(kind) else { return false };
         match source {
             ConsentSource::SecGpc | ConsentSource::UsPrivacy => true,
-            ConsentSource::Hit
-            | ConsentSource::GcdUpdate
-            | ConsentSource::Gcs
-            | ConsentSource::Tcf
-            | ConsentSource::Cookiebot
-            | ConsentSource::OneTrust
-            | ConsentSource::CookieYes
-            | ConsentSource::Complianz
-            | ConsentSource::Axeptio
-            | ConsentSource::Variable
-            | ConsentSource::Npa => matches!(self.choice, Choice::Made(_)),
-            ConsentSource::Gcd
-            | ConsentSource::GcdDefault
-            | ConsentSource::GcdImplicit
-            | ConsentSource::PageDefault
-            | ConsentSource::RegionDefault
-            | ConsentSource::ContainerDefault
-            | ConsentSource::NoSignal => false,
+            source => source.is_the_visitors() && matches!(self.choice, Choice::Made(_)),
         }
     }
 

@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 
 use serde_json::Value;
 
-use crate::{delivery::secrets::Secret, time::Timestamp};
+use crate::{delivery::secrets::Secret, time::Timestamp, trace::redacted};
 
 /// At most this much of a destination's words is kept, in characters.
 pub const MAX_WORDS: usize = 500;
@@ -96,12 +96,13 @@ impl Answer {
 
 /// The words in an answer's body: `{"error": "…"}`, `{"error": {"message": "…"}}`, `{"message": "…"}` (the shapes that
 /// public integrations read from `OpenAI` Ads), else the text itself. Bounded to [`MAX_WORDS`], without control
-/// characters, and with the keys masked should the destination have echoed one.
+/// characters, with the keys masked should the destination have echoed one, and without what looks like a person's: words
+/// are logged and kept.
 pub fn words(body: &[u8], keys: &[Secret]) -> String {
     let clean: String = message(body).chars().filter_map(printable).collect();
     // Before cutting, so that no half of a key is left at the end.
     let masked = keys.iter().fold(clean, |text, key| text.replace(key.expose(), MASK));
-    masked.trim().chars().take(MAX_WORDS).collect()
+    redacted(&masked).trim().chars().take(MAX_WORDS).collect()
 }
 
 fn message(body: &[u8]) -> Cow<'_, str> {
@@ -156,6 +157,10 @@ mod tests {
         assert_eq!(said(r#"{"error": {"message": "bad amount", "code": 7}}"#), "bad amount");
         assert_eq!(said(r#"{"message": "bad amount"}"#), "bad amount");
         assert_eq!(said("bad amount\n"), "bad amount");
+        assert_eq!(
+            said(r#"{"message": "nobody is ada@example.com, +4915112345678"}"#),
+            "nobody is (an e-mail address), (a long number)"
+        );
         assert_eq!(said(r#"{"code": 7}"#), r#"{"code": 7}"#);
         assert_eq!(said(""), "");
     }

@@ -77,6 +77,33 @@ impl<'a, 'h> Round<'a, 'h> {
         }
     }
 
+    /// Of an event that came without its data: tags that nothing chose by what there is may be chosen once it comes whole.
+    /// They wait where they would wait had they been chosen; what they would do without waiting is not done on a guess.
+    pub fn wait_for_data(&mut self) {
+        for index in choice::may_be_chosen(self.container, self.moment, self.chosen) {
+            let Some(tag) = self.container.tags.get(index.0) else { continue };
+            if choice::inactivity(tag, self.moment).is_some() {
+                continue;
+            }
+            let consent = &of_recipients(self.given, self.evidence, &tag.recipients).consent;
+            let verdict = match gate::decide(Firing::new(tag), consent, self.prospect) {
+                Gated::Held(missing) => {
+                    self.held = self.held.union(missing.types);
+                    TagVerdict::held(&missing)
+                }
+                Gated::Awaited => {
+                    self.awaited = true;
+                    TagVerdict::Awaited
+                }
+                Gated::Blocked(_) | Gated::Settled(_) | Gated::Permitted(_) => continue,
+            };
+            // Of many tags that do not fire, only a few are told of.
+            if let Some(told) = self.tags.iter_mut().find(|told| told.tag == tag.name) {
+                told.verdict = verdict;
+            }
+        }
+    }
+
     fn turn(&mut self, index: TagIndex, part: Part) -> Ending {
         let Some(tag) = self.container.tags.get(index.0) else { return Ending::Well };
         if tag.serves == Serves::Others {

@@ -23,6 +23,7 @@ use crate::{
     },
     consent::ConsentType,
     event::to_text,
+    openai::user::UserField,
 };
 
 const PARTS: [&str; 7] = ["method", "url", "headers", "json", "form", "text", "idempotency_key"];
@@ -38,8 +39,9 @@ const MAX_HEADERS: usize = 50;
 const NOT_A_SCRIPTS: [&str; 9] =
     ["connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
 
-/// Keys of an event that are about a person; they go out only where `ad_user_data` is granted.
-const PERSONAL: [&str; 5] = ["client_id", "user_data", "user_id", "user_properties", "x-ga-em"];
+/// Keys of an event that are about a person, beside those of which OpenAI's tags would make the user; they go out only
+/// where `ad_user_data` is granted.
+const PERSONAL: [&str; 4] = ["client_id", "user_data", "user_properties", "x-ga-em"];
 
 pub fn register(engine: &mut Engine) {
     let mut module = Module::new();
@@ -60,7 +62,7 @@ fn whole_event(EventHandle(event, consent): &EventHandle) -> Fallible<Dynamic> {
     let mut data = event.data.clone();
     if !consent.is_granted(ConsentType::AdUserData) {
         let before = data.len();
-        data.retain(|key, _| !PERSONAL.contains(&key.as_str()));
+        data.retain(|key, _| !PERSONAL.contains(&key.as_str()) && !UserField::is_read_from(key));
         if data.len() < before {
             cage::note("user_data", "left out with all that is about a person: ad_user_data is not granted");
         }

@@ -60,6 +60,17 @@ pub fn choose(container: &Container, moment: &Moment<'_>, told: usize) -> Choice
     Choice { rest: rest.collect(), fire, untold }
 }
 
+/// The tags that a trigger looks at by the event's name and that are not among these, in firing order: once the event comes
+/// with the data that its page kept back, they may be chosen.
+pub fn may_be_chosen(container: &Container, moment: &Moment<'_>, chosen: &[TagIndex]) -> Vec<TagIndex> {
+    let groups = container.trigger_groups(moment);
+    let mut tags: Vec<TagIndex> = groups.iter().flat_map(|group| &group.tags).copied().collect();
+    tags.sort_unstable();
+    tags.dedup();
+    tags.retain(|tag| chosen.binary_search(tag).is_err());
+    tags
+}
+
 /// The first tags, in firing order, that a trigger looked at and none chose, each with its reason; and how many more
 /// there are.
 fn not_chosen(
@@ -101,15 +112,18 @@ fn reason(container: &Container, tag: &Tag, moment: &Moment<'_>) -> Option<TagVe
     })
 }
 
+/// Why a tag does not fire at all when the hit came.
+pub fn inactivity(tag: &Tag, moment: &Moment<'_>) -> Option<TagVerdict> {
+    match tag.activity {
+        Activity::Paused => Some(TagVerdict::Paused),
+        Activity::Active(period) => period.excludes(moment.hit.received).map(|why| TagVerdict::Inactive { why }),
+    }
+}
+
 /// Why a tag that was chosen does not fire all the same.
 pub fn refusal(container: &Container, tag: &Tag, moment: &Moment<'_>) -> Option<TagVerdict> {
-    match tag.activity {
-        Activity::Paused => return Some(TagVerdict::Paused),
-        Activity::Active(period) => {
-            if let Some(why) = period.excludes(moment.hit.received) {
-                return Some(TagVerdict::Inactive { why });
-            }
-        }
+    if let Some(verdict) = inactivity(tag, moment) {
+        return Some(verdict);
     }
     let mut exceptions = tag.exceptions.iter().filter_map(|exception| container.triggers.get(exception.0));
     let matched = exceptions.find(|exception| match moment.recall() {

@@ -1,10 +1,20 @@
 //! Copies of a call that was accepted just before go nowhere, whatever a page sends again; and nothing else is lost by it.
 
-use std::{fs, time::Duration};
+use std::{fs, net::Ipv4Addr, pin::pin, sync::Arc, task::Poll, time::Duration};
 
+use axum::http::{HeaderMap, Method};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tidegate::standin::{Failure, Lasting};
+use tidegate::{
+    app::{self, App},
+    client::Client,
+    hit::{Hit, Through},
+    metrics::Metrics,
+    outbox::embedded::{Embedded, Options},
+    privacy::Detail,
+    standin::{Failure, Lasting},
+    time::Timestamp,
+};
 
 use crate::harness::{Left, PATIENCE, Place, Shop, all_granted, purchase};
 
@@ -150,4 +160,45 @@ async fn after_a_restart_what_waits_or_died_is_still_known() {
     assert_eq!(shop.tidegate(&["deliveries", "retry", "--all"]).await.code, Some(0));
     shop.wait_for(3).await;
     shop.close_leaving(Left { duplicates: 1, refusals: 1, ..Left::default() }).await;
+}
+
+/// A request that nobody waits for any more is dropped at once. What was on its way to the disk arrives there, and a second
+/// copy, sent because the answer to the first was lost, is one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_goes_away_is_remembered() {
+    let place = Place::own_rules();
+    fs::create_dir_all(place.data()).expect("a folder");
+    let outbox = Arc::new(Embedded::open(&place.data(), Options::default()).expect("the store opens"));
+    let app = Arc::new(App::open(place.load(), outbox, Metrics::default()).await.expect("the app opens"));
+    let hit = || {
+        let received = Timestamp::now();
+        Hit {
+            id: app::hit_id(received),
+            received,
+            method: Method::POST,
+            path: "/hit".into(),
+            query: "".into(),
+            headers: HeaderMap::new(),
+            through: Through::Strangers,
+            address: Some(Ipv4Addr::LOCALHOST.into()),
+            detail: Detail::default(),
+            host: "localhost".into(),
+            body: purchase("order-1").to_string().into(),
+        }
+    };
+    {
+        let mut taking = pin!(app.take(Client::DataLayer, hit()));
+        let first = std::future::poll_fn(|context| Poll::Ready(taking.as_mut().poll(context))).await;
+        assert!(first.is_pending(), "it waits for the disk");
+    }
+    let counted = "tidegate_events_total 1\n";
+    let counting = async {
+        while !app.metrics.text().contains(counted) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, counting).await.expect("the first hit is counted");
+    app.take(Client::DataLayer, hit()).await.expect("the second is taken too");
+    let suppressed = r#"tidegate_calls_suppressed_total{destination="openai"} 1"#;
+    assert!(app.metrics.text().contains(suppressed), "{}", app.metrics.text());
 }

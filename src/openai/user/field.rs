@@ -116,6 +116,11 @@ impl UserField {
         }
     }
 
+    /// Whether a key of an event, beside `user_data`, is about the user.
+    pub fn is_read_from(key: &str) -> bool {
+        Self::ALL.into_iter().any(|field| field.keys().event.contains(&key))
+    }
+
     pub(super) fn form(self) -> Form {
         match self {
             Self::Email | Self::Phone | Self::ExternalId | Self::FirstName | Self::LastName => Form::Hashed,
