@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use self::{
     coverage::Coverage,
-    model::{CaseRule, Defaults, FileRule, RequestRule},
+    model::{CaseRule, Defaults, FileRule, RequestRule, WriteKeyRule},
     update::Edit,
 };
 use crate::{
@@ -300,6 +300,10 @@ fn build_hit(
         let header = HeaderName::try_from(name.as_str()).map_err(|_| format!("{name:?} is no header name"))?;
         headers.insert(header, HeaderValue::try_from(value).map_err(|_| format!("{name} cannot have this value"))?);
     }
+    let through = match request.write_key {
+        Some(WriteKeyRule::Valid) => Through::ServerWithKey,
+        None | Some(WriteKeyRule::None) => Through::TrustedProxy,
+    };
     let hit = Hit {
         id: HitId(Uuid::nil()),
         received,
@@ -307,7 +311,7 @@ fn build_hit(
         path: path.into(),
         query: query.into(),
         headers,
-        through: Through::TrustedProxy,
+        through,
         address: Some(request.address.unwrap_or(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7)))),
         detail: crate::privacy::Detail::default(),
         host: request.host.as_deref().unwrap_or("tags.example.com").into(),

@@ -26,11 +26,12 @@ use crate::{
     client_address::{Caller, bare_host},
     cookie,
     error::Refusal,
-    hit::Hit,
+    hit::{Hit, Through},
     metrics,
     pipeline::Decided,
     site_script,
     time::Timestamp,
+    write_keys::{self, Verdict, WriteKeys},
 };
 
 /// What the routes for sites need beside the [`App`].
@@ -38,13 +39,19 @@ pub struct Collect {
     app: Arc<App>,
     trusted_proxies: Vec<IpNet>,
     limiter: Option<DefaultKeyedRateLimiter<IpAddr>>,
+    write_keys: WriteKeys,
     bodies: Bodies,
 }
 
 impl Collect {
-    pub fn new(app: Arc<App>, trusted_proxies: Vec<IpNet>, hits_a_second: Option<NonZeroU32>) -> Self {
+    pub fn new(
+        app: Arc<App>,
+        trusted_proxies: Vec<IpNet>,
+        hits_a_second: Option<NonZeroU32>,
+        write_keys: WriteKeys,
+    ) -> Self {
         let limiter = hits_a_second.map(|hits| RateLimiter::keyed(Quota::per_second(hits)));
-        Self { app, trusted_proxies, limiter, bodies: Bodies::default() }
+        Self { app, trusted_proxies, limiter, write_keys, bodies: Bodies::default() }
     }
 
     /// The routes that sites use.
@@ -98,7 +105,7 @@ async fn hit(
 async fn receive(
     collect: &Collect,
     client: Client,
-    head: Parts,
+    mut head: Parts,
     body: &mut Body,
     caller: Caller,
 ) -> Result<Decided, Refusal> {
@@ -106,9 +113,21 @@ async fn receive(
     if !allow.split(", ").any(|method| head.method == method) {
         return Err(Refusal::Method { allow });
     }
-    if collect.limiter.as_ref().is_some_and(|limiter| limiter.check_key(&network(caller.address)).is_err()) {
+    let shown = collect.write_keys.shown(client, &head.headers, head.uri.query().unwrap_or_default());
+    let verdict = collect.write_keys.judge(&shown).await;
+    let is_over = |limiter: &DefaultKeyedRateLimiter<_>| limiter.check_key(&network(caller.address)).is_err();
+    // A server with a key sends for many visitors.
+    if verdict != Verdict::Valid && collect.limiter.as_ref().is_some_and(is_over) {
         return Err(Refusal::TooMany);
     }
+    let (through, query) = match verdict {
+        Verdict::Wrong => return Err(Refusal::WrongKey),
+        Verdict::Valid => {
+            head.headers.remove(header::AUTHORIZATION);
+            (Through::ServerWithKey, write_keys::without_key(head.uri.query().unwrap_or_default()).into())
+        }
+        Verdict::NoneShown => (caller.through, head.uri.query().unwrap_or_default().into()),
+    };
     if matches!(client, Client::DataLayer | Client::Measurement) && !is_json_or_text(&head.headers) {
         return Err(Refusal::MediaType);
     }
@@ -119,9 +138,9 @@ async fn receive(
         received,
         method: head.method,
         path: head.uri.path().into(),
-        query: head.uri.query().unwrap_or_default().into(),
+        query,
         headers: head.headers,
-        through: caller.through,
+        through,
         address: Some(caller.address),
         detail: crate::privacy::Detail::default(),
         host: caller.host,

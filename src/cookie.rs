@@ -61,6 +61,12 @@ impl fmt::Display for CookieRefusal {
     }
 }
 
+/// Whether a browser could send this cookie. It sends more than a server may write.
+pub fn can_be_sent(name: &str, value: &str) -> bool {
+    let stays = |c: char| !c.is_control() && c != ';';
+    !name.is_empty() && name.chars().all(|c| stays(c) && c != '=' && !c.is_whitespace()) && value.chars().all(stays)
+}
+
 impl SetCookie {
     /// The `Set-Cookie` header for an answer to `host`, or why there is none. `page_host` is the host of the page that
     /// sent the hit, if it said.

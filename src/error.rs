@@ -19,6 +19,8 @@ use crate::{client::BadHit, outbox::AcceptError};
 pub enum Refusal {
     /// 400: a field of the hit is wrong.
     Bad(BadHit),
+    /// 401: the write key is none of the operator's.
+    WrongKey,
     /// 403: the page belongs to a site that may not send here.
     ForeignOrigin,
     /// 404: no client claims this path.
@@ -43,6 +45,7 @@ impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
             Self::Bad(_) => StatusCode::BAD_REQUEST,
+            Self::WrongKey => StatusCode::UNAUTHORIZED,
             Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::Unclaimed => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
@@ -58,6 +61,7 @@ impl Refusal {
     pub fn outcome(&self) -> &'static str {
         match self {
             Self::Bad(_) => "bad",
+            Self::WrongKey => "wrong_key",
             Self::ForeignOrigin => "foreign_origin",
             Self::Unclaimed => "unclaimed",
             Self::Method { .. } => "method",
@@ -73,6 +77,7 @@ impl Refusal {
     fn message(&self) -> String {
         match self {
             Self::Bad(bad) => bad.message.to_string(),
+            Self::WrongKey => "this write key is not valid".to_owned(),
             Self::ForeignOrigin => "pages of this origin may not send hits here".to_owned(),
             Self::Unclaimed => "nothing is served at this path; hits go to POST /hit".to_owned(),
             Self::Method { allow } => format!("this path takes {allow}"),
@@ -103,6 +108,9 @@ impl IntoResponse for Refusal {
         match &self {
             Self::Method { allow } => {
                 headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+            }
+            Self::WrongKey => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             Self::TooMany | Self::Busy | Self::NotDurable(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

@@ -45,6 +45,8 @@ pub struct Hit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Through {
     TrustedProxy,
+    /// A server that showed a write key: what its events say of a visitor is believed.
+    ServerWithKey,
     /// The visitor, or somebody whom the operator did not name.
     Strangers,
 }

@@ -5,7 +5,8 @@
 //! 1. [`server`] accepts the connection; [`collect`] makes a [`hit`] of the request, or refuses it ([`error`]).
 //! 2. [`app`] hands the hit and the [`container`] of the moment to the [`pipeline`], the one function in which the next
 //!    five steps stand in order.
-//! 3. A [`client`] reads the hit into [`event`]s, and [`privacy`] takes out what the container withholds of everybody.
+//! 3. A [`client`] reads the hit into [`event`]s, [`visitor`] says whose they are, and [`privacy`]
+//!    takes out what the container withholds of everybody.
 //! 4. [`consent`] resolves what the visitor allowed; unknown counts as denied.
 //! 5. [`trigger`]s choose tags by the event and its [`variable`]s: each is now a firing.
 //! 6. The [gate](consent::gate) turns a firing into a permission to run, or holds or blocks it.
@@ -38,6 +39,7 @@ pub mod trace;
 pub mod transformation;
 pub mod trigger;
 pub mod variable;
+pub mod visitor;
 
 // The edges.
 pub mod admin;
@@ -66,3 +68,4 @@ pub mod site_paths;
 pub mod site_script;
 pub mod sqlite;
 pub mod standin;
+pub mod write_keys;

@@ -20,6 +20,7 @@ use crate::{
     trace::{Attention, ClientVerdict, EventTrace, Note, Trace},
     trigger::choice::{Choice, choose},
     variable::Moment,
+    visitor::{Sender, Visit, Visitor},
 };
 
 mod harvest;
@@ -99,13 +100,23 @@ pub fn process(container: &Container, client: Client, hit: &Arc<Hit>, surroundin
         }
     };
     let privacy = &container.settings.privacy;
-    let is_bot = privacy.ignores(hit.header("user-agent"));
-    let hit = &privacy.of_hit(hit, client);
-    let of_hit = gather::of_hit(hit, &container.consent);
+    let sender = Sender::of(hit, client, privacy);
+    let shared = match &sender {
+        Sender::Browser(visit) => Some(gather::of_hit(&visit.hit, &container.consent)),
+        Sender::Server(_) => None,
+    };
     let hit_time = HitTime::new(HIT_TIME);
     let mut harvest = Harvest::new(events.len(), Sieve::new(surroundings.recent, hit.received));
     for (position, Read { mut event, mut notes }) in events.into_iter().enumerate() {
-        if is_bot {
+        let (told, told_signals);
+        let visit = match &sender {
+            Sender::Browser(visit) => visit,
+            Sender::Server(server) => {
+                told = Visit::told(server, client, &mut event, &mut notes, privacy);
+                &told
+            }
+        };
+        if visit.visitor == Visitor::Bot {
             trace.events.push(ignored(&event, notes));
             continue;
         }
@@ -113,9 +124,16 @@ pub fn process(container: &Container, client: Client, hit: &Arc<Hit>, surroundin
         if !surroundings.stated.is_silent() {
             event.signals.hit = surroundings.stated.over(event.signals.hit);
         }
+        let signals = match &shared {
+            Some(signals) => signals,
+            None => {
+                told_signals = gather::of_hit(&visit.hit, &container.consent);
+                &told_signals
+            }
+        };
         let mut given = Given {
             event: Arc::new(event),
-            hit: Arc::clone(hit),
+            hit: Arc::clone(&visit.hit),
             client,
             position,
             // Nothing is allowed while it is being found out.
@@ -124,10 +142,10 @@ pub fn process(container: &Container, client: Client, hit: &Arc<Hit>, surroundin
             clock: surroundings.clock,
         };
         let moment = Moment::new(container, &given);
-        let evidence = gather::of_event(&moment, &of_hit);
+        let evidence = gather::of_event(&moment, signals);
         notes.extend(moment.into_notes());
         given.consent = evidence.state(&Recipients::Unregistered);
-        client::adopt_client_id(Arc::make_mut(&mut given.event), hit, &given.consent);
+        client::adopt_client_id(Arc::make_mut(&mut given.event), &visit.hit, &given.consent);
         let keeping = client.keeping();
         let told = surroundings.told;
         let decided = decide_event(container, keeping, &given, evidence, notes, told, &mut harvest);

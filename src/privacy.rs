@@ -12,7 +12,7 @@ use self::{bots::BotList, query::StripQuery};
 use crate::{client::Client, event::Event, hit::Hit, openai::oppref, trace::Note};
 
 pub mod bots;
-mod ip_address;
+pub mod ip_address;
 pub mod query;
 mod user_agent;
 

@@ -35,6 +35,7 @@ use crate::{
     },
     server,
     settings::Settings,
+    write_keys::{self, WriteKeys},
 };
 
 /// How long deliveries in flight may take once the server is told to stop.
@@ -74,6 +75,7 @@ impl Service {
         let socket = control::bind(&folder)?;
         let secrets = Arc::new(secrets(settings, environment)?);
         let destinations = destinations(settings, Arc::clone(&secrets))?;
+        let write_keys = WriteKeys::open(settings.write_keys.clone(), Arc::clone(&secrets)).await?;
         let options = Options { reserve_bytes: settings.disk_reserve, ..Options::default() };
         let outbox: Arc<dyn Outbox> =
             Arc::new(Embedded::open(folder.path(), options).context("cannot open the outbox")?);
@@ -85,7 +87,8 @@ impl Service {
 
         let (stop, stopping) = watch::channel(false);
         let desk = Desk::new(outbox, Some(Arc::clone(&delivery)), Audit::of(folder.path()));
-        let collect = Arc::new(Collect::new(Arc::clone(&app), settings.trusted_proxies.clone(), settings.rate_limit));
+        let (proxies, limit) = (settings.trusted_proxies.clone(), settings.rate_limit);
+        let collect = Arc::new(Collect::new(Arc::clone(&app), proxies, limit, write_keys));
         let (sites_address, admin_address) = (sites.local_addr()?, admin.local_addr()?);
         let webhook = settings.webhook_secret.clone().map(|secret| Webhook { app: Arc::clone(&app), secrets, secret });
         let tasks = vec![
@@ -142,7 +145,7 @@ async fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> 
     listener.with_context(|| format!("cannot listen on {address}; choose another address with {flag}"))
 }
 
-/// What the operator binds to destinations, and what the webhook is signed with.
+/// What the operator binds to destinations, what the webhook is signed with, and what servers show.
 fn secrets(settings: &Settings, environment: Environment) -> anyhow::Result<Secrets> {
     let binding = |text: &String| {
         let (secret, destination) =
@@ -152,6 +155,8 @@ fn secrets(settings: &Settings, environment: Environment) -> anyhow::Result<Secr
     let mut bindings = settings.bind_secret.iter().map(binding).collect::<anyhow::Result<Vec<_>>>()?;
     let webhook = |secret: &SecretName| Binding { secret: secret.clone(), destination: webhook::DESTINATION.into() };
     bindings.extend(settings.webhook_secret.as_ref().map(webhook));
+    let key = |secret: &SecretName| Binding { secret: secret.clone(), destination: write_keys::DESTINATION.into() };
+    bindings.extend(settings.write_keys.iter().map(key));
     Ok(Secrets::new(environment, settings.secrets.clone(), bindings))
 }
 

@@ -36,6 +36,9 @@ pub struct Stated {
     /// Allow a destination to use a secret, as NAME=openai or NAME=https://host; OPENAI_* may go to openai without this
     #[arg(long, env = "TIDEGATE_BIND_SECRET", value_name = "NAME=DESTINATION", value_delimiter = ',')]
     pub bind_secret: Option<Vec<String>>,
+    /// Names of secrets that servers show to say whom their events are of, as Authorization: Bearer or api_secret
+    #[arg(long, env = "TIDEGATE_WRITE_KEYS", value_name = "NAME", value_delimiter = ',')]
+    pub write_keys: Option<Vec<String>>,
     /// Hosts, or HOST:PORT, that calls may go to although they are not on the public internet
     #[arg(long, env = "TIDEGATE_ALLOW_PRIVATE_HOSTS", value_name = "HOST", value_delimiter = ',')]
     pub allow_private_hosts: Option<Vec<Exempt>>,
@@ -95,6 +98,7 @@ pub struct Settings {
     pub openai_url: url::Url,
     pub secrets: Option<PathBuf>,
     pub bind_secret: Vec<String>,
+    pub write_keys: Vec<SecretName>,
     pub allow_private_hosts: Vec<Exempt>,
     pub allow_env: Vec<String>,
     pub trusted_proxies: Vec<IpNet>,
@@ -146,6 +150,7 @@ impl Stated {
             openai_url,
             secrets: self.secrets.or(file.secrets),
             bind_secret: self.bind_secret.or(file.bind_secret).unwrap_or_default(),
+            write_keys: names(self.write_keys.or(file.write_keys)),
             allow_private_hosts: self.allow_private_hosts.or(file.allow_private_hosts).unwrap_or_default(),
             allow_env: self.allow_env.or(file.allow_env).unwrap_or_default(),
             trusted_proxies: self.trusted_proxies.or(file.trusted_proxies).unwrap_or_default(),
@@ -204,6 +209,11 @@ fn follow(remote: Option<String>, branch: Option<String>, poll: Option<Poll>) ->
     };
     let remote = Remote::new(&remote, branch.as_deref().unwrap_or("main"))?;
     Ok(Some(Follow { remote, every: poll.map_or(Duration::from_secs(30), |poll| poll.0) }))
+}
+
+/// Names of secrets, none for an empty list.
+fn names(stated: Option<Vec<String>>) -> Vec<SecretName> {
+    stated.unwrap_or_default().into_iter().filter(|name| !name.is_empty()).map(|name| SecretName(name.into())).collect()
 }
 
 /// A variable of the process's environment, such as a secret.

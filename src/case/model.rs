@@ -83,6 +83,16 @@ pub struct RequestRule {
     pub address: Option<IpAddr>,
     pub headers: BTreeMap<String, String>,
     pub cookies: BTreeMap<String, String>,
+    /// Whether a server sent it that showed a write key; what is told here besides is the server's.
+    pub write_key: Option<WriteKeyRule>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WriteKeyRule {
+    /// None was shown.
+    None,
+    Valid,
 }
 
 impl RequestRule {
@@ -95,6 +105,7 @@ impl RequestRule {
         request.address = self.address.or(request.address);
         request.headers.extend(self.headers.clone());
         request.cookies.extend(self.cookies.clone());
+        request.write_key = self.write_key.or(request.write_key);
         request
     }
 }

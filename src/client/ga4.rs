@@ -76,7 +76,7 @@ fn read_event(
     }
     let mut notes = Vec::new();
     let mut data = event_data(parameters);
-    reading::drop_browsers_own(&mut data, &mut notes);
+    reading::drop_browsers_own(&mut data, hit.through, &mut notes);
     let id = event_id(&mut data, parameters, line, &mut notes, new_id);
     let event = Event { name: name.into(), id, time: hit.received, data, signals: Signals::default(), click: None };
     Ok(Read { event, notes })

@@ -19,8 +19,17 @@ const MAX_NAME_CHARACTERS: usize = 40;
 const MAX_PARAMETERS: usize = 100;
 
 /// Keys of the body that become event data as they are.
-const SHARED: [&str; 8] =
-    ["client_id", "app_instance_id", "user_id", "user_data", "user_location", "device", "ip_override", "user_agent"];
+const SHARED: [&str; 9] = [
+    "client_id",
+    "app_instance_id",
+    "user_id",
+    "user_data",
+    "user_location",
+    "device",
+    "ip_override",
+    "user_agent",
+    "cookies",
+];
 
 /// Reads the events of a hit, all or none.
 pub fn read(hit: &Hit, new_id: &dyn Fn() -> Uuid) -> Result<Vec<Read>, BadHit> {

@@ -7,7 +7,12 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{BadHit, MAX_DEPTH, Read, consent, fields};
-use crate::{event::Event, hit::Hit, time::Timestamp, trace::Note};
+use crate::{
+    event::Event,
+    hit::{Hit, Through},
+    time::Timestamp,
+    trace::Note,
+};
 
 /// An event may have happened at most this long before it arrived.
 pub const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -69,7 +74,7 @@ pub fn read_event(
 ) -> Result<Read, BadHit> {
     let at = |field: &str| if place.is_empty() { field.to_owned() } else { format!("{place}.{field}") };
     let mut notes = Vec::new();
-    normalise(&mut data, &mut notes);
+    normalise(&mut data, hit.through, &mut notes);
     let name = match data.remove("event") {
         Some(Value::String(name)) if fields::is_plain(&name, fields::MAX_NAME_CHARACTERS) => name,
         None | Some(Value::Null) => return Err(BadHit::new(at("event"), "is missing: it names the event")),
@@ -82,7 +87,7 @@ pub fn read_event(
 }
 
 /// Brings keys to their GA4 names.
-fn normalise(data: &mut Map<String, Value>, notes: &mut Vec<Note>) {
+fn normalise(data: &mut Map<String, Value>, through: Through, notes: &mut Vec<Note>) {
     if let Some(Value::Object(ecommerce)) = data.get_mut("ecommerce") {
         let lifted = std::mem::take(ecommerce);
         data.remove("ecommerce");
@@ -95,7 +100,7 @@ fn normalise(data: &mut Map<String, Value>, notes: &mut Vec<Note>) {
     if let Some(Value::Object(user)) = data.get_mut("user_data") {
         rename_user_data(user);
     }
-    drop_browsers_own(data, notes);
+    drop_browsers_own(data, through, notes);
 }
 
 /// Brings the keys of `user_data` to their GA4 names.
@@ -103,8 +108,12 @@ pub fn rename_user_data(user: &mut Map<String, Value>) {
     rename(user, &USER_ALIASES);
 }
 
-/// Takes out what a browser states by itself: otherwise anyone could write another's address.
-pub fn drop_browsers_own(data: &mut Map<String, Value>, notes: &mut Vec<Note>) {
+/// Takes out what a browser states by itself, unless a server with a write key says it: otherwise anyone could write
+/// another's address.
+pub fn drop_browsers_own(data: &mut Map<String, Value>, through: Through, notes: &mut Vec<Note>) {
+    if through == Through::ServerWithKey {
+        return;
+    }
     for key in BROWSERS_OWN {
         if data.remove(key).is_some() {
             notes.push(Note::new(key, "dropped: only a server with a write key may supply it"));

@@ -298,7 +298,7 @@ fn defaults(page: &[RegionalDefault], settings: &ConsentSettings, whereabouts: W
 fn whereabouts(hit: &Hit, headers: &RegionHeaders) -> Whereabouts {
     let RegionHeaders::Named { country, subdivision } = headers else { return Whereabouts::NotAsked };
     let Some(code) = hit.header(country.as_str()) else { return Whereabouts::NotReceived };
-    if hit.through == Through::Strangers {
+    if hit.through != Through::TrustedProxy {
         return Whereabouts::NotTrusted;
     }
     let Some(region) = Region::parse(code) else { return Whereabouts::NotARegion };

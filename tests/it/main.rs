@@ -41,3 +41,4 @@ mod seeds;
 mod set_ups;
 mod site_script;
 mod team;
+mod write_keys;
