@@ -71,13 +71,8 @@ impl WriteKeys {
     /// The key that a request shows: `Authorization: Bearer`, which browsers add by themselves to nothing, or where there
     /// are keys at all, the Measurement Protocol's own parameter.
     pub fn shown(&self, client: Client, headers: &HeaderMap, query: &str) -> Shown {
-        let credentials = headers.get(header::AUTHORIZATION).map(|value| String::from_utf8_lossy(value.as_bytes()));
-        if let Some(text) = credentials {
-            // One without a key is that of a server which has none where it should.
-            let (scheme, key) = text.split_once(' ').unwrap_or((&text, ""));
-            if scheme.eq_ignore_ascii_case("bearer") {
-                return Shown::Key(key.trim().into());
-            }
+        if let Some(key) = bearer(headers) {
+            return Shown::Key(key);
         }
         if client != Client::Measurement || self.names.is_empty() {
             return Shown::Nothing;
@@ -85,6 +80,13 @@ impl WriteKeys {
         let secret = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == API_SECRET);
         secret.map_or(Shown::Nothing, |(_, key)| Shown::Key(key.into()))
     }
+}
+
+/// The key of `Authorization: Bearer`. It is empty where a server has none that should have one.
+pub fn bearer(headers: &HeaderMap) -> Option<Box<str>> {
+    let text = String::from_utf8_lossy(headers.get(header::AUTHORIZATION)?.as_bytes());
+    let (scheme, key) = text.split_once(' ').unwrap_or((&text, ""));
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim().into())
 }
 
 /// A query without the Measurement Protocol's key, which is no script's business.

@@ -20,6 +20,7 @@ use crate::{
     hit::{Hit, Through},
     privacy::Detail,
     time::Timestamp,
+    write_keys,
 };
 
 #[derive(Args, Debug)]
@@ -30,7 +31,8 @@ pub(super) struct Request {
     /// What is read is a curl command, although it does not begin with curl and a space
     #[arg(long)]
     curl: bool,
-    /// A header of the request, as NAME: VALUE; may be repeated
+    /// A header of the request, as NAME: VALUE; may be repeated. With Authorization: Bearer, any key is taken for a right
+    /// write key
     #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
     headers: Vec<String>,
     /// The tagging host that was asked for; that of the address, else localhost
@@ -68,6 +70,12 @@ impl Request {
             format!("no client claims hits of {}; there are {paths}", asked.path)
         })?;
         let host = self.host.clone().or(asked.host).unwrap_or_else(|| "localhost".to_owned());
+        // No key is at hand here to compare with, and nothing is sent.
+        let through = match write_keys::bearer(&asked.headers) {
+            Some(_) => Through::ServerWithKey,
+            None => Through::TrustedProxy,
+        };
+        asked.headers.remove(header::AUTHORIZATION);
         let received = Timestamp::now();
         let hit = Hit {
             id: app::hit_id(received),
@@ -76,7 +84,7 @@ impl Request {
             path: client.path().into(),
             query: asked.query.into(),
             headers: asked.headers,
-            through: Through::TrustedProxy,
+            through,
             address: Some(self.address),
             detail: Detail::default(),
             host: host.to_ascii_lowercase().into(),
