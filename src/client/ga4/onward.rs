@@ -108,18 +108,19 @@ fn is_user_data(name: &str) -> bool {
     name == "em" || name == "ep.user_data" || name.starts_with("ep.user_data.")
 }
 
-/// Text in a hit is percent-encoded; a stray byte that is not gets its encoding.
+/// Text in a hit is percent-encoded; a stray byte that an address would end at or lose, or that is no text, gets its
+/// encoding.
 fn as_it_came<'p>(pair: &Pair<'p>) -> Cow<'p, str> {
+    let is_stray = |byte: &u8| byte.is_ascii_control() || matches!(byte, b' ' | b'#');
     match std::str::from_utf8(pair.raw) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => pair
-            .raw
-            .iter()
-            .map(|byte| match byte {
-                0x21..=0x7e => char::from(*byte).to_string(),
+        Ok(text) if !pair.raw.iter().any(is_stray) => Cow::Borrowed(text),
+        _ => {
+            let encoded = pair.raw.iter().map(|byte| match byte {
+                byte if byte.is_ascii() && !is_stray(byte) => char::from(*byte).to_string(),
                 byte => format!("%{byte:02X}"),
-            })
-            .collect(),
+            });
+            encoded.collect()
+        }
     }
 }
 

@@ -96,8 +96,8 @@ fn a_line_says_nothing_of_what_it_does_not_share() {
 
 #[test]
 fn stray_bytes_get_their_encoding() {
-    let of = onwards("v=2&tid=G-1", b"en=a&ep.x=\xff\x00 y", |_| ());
-    assert_eq!(of[0].1.as_deref(), Some("en=a&ep.x=%FF%00%20y"));
+    let of = onwards("v=2&tid=G-1&ep.a=#1\t&dt=\u{e4}", b"en=a&ep.x=\xff\x00 y", |_| ());
+    assert_eq!(of[0], ("v=2&tid=G-1&ep.a=%231%09&dt=\u{e4}".to_owned(), Some("en=a&ep.x=%FF%00%20y".to_owned())));
 }
 
 proptest! {
