@@ -1,7 +1,7 @@
 // The site script. It reads `window.dataLayer` the way Google Tag Manager does and sends each event to the server, with
 // the consent of the moment. docs/sites.md tells what it sends and when, and what its data-* attributes do.
 //
-// `scripts/web` makes web/dist of this file; names that end in `_` are shortened there. Nothing here may throw into the
+// `scripts/web` makes web/dist of this file. Nothing here may throw into the
 // page, make it wait, or keep anything in the browser before the visitor agreed.
 (() => {
   const element = document.currentScript;
@@ -9,18 +9,18 @@
   if (!element) return;
   const option = element.dataset;
   const mode = option.beforeConsent;
-  const endpoint = new URL(option.endpoint || "hit", element.src || document.baseURI).href;
+  const endpoint = new URL(option.endpoint || "hit", element.src || location).href;
   const layer = (window.dataLayer = window.dataLayer || []);
   // Of a script that is loaded twice, the second does nothing.
-  const loaded = Symbol.for(endpoint);
-  if (layer[loaded]) return;
-  layer[loaded] = true;
+  if (layer[Symbol.for(endpoint)]) return;
+  layer[Symbol.for(endpoint)] = true;
 
   const AD_TYPES = ["ad_storage", "ad_user_data", "ad_personalization"];
   const ANALYTICS = ["analytics_storage"];
   const FUNCTIONAL = ["functionality_storage", "personalization_storage"];
   const TYPES = [...AD_TYPES, ...ANALYTICS, ...FUNCTIONAL, "security_storage"];
   const GRANTED = "granted";
+  const DENIED = "denied";
   const NAME = "tidegate";
   // Browsers allow 64 KiB to what outlives its document.
   const MAX_BODY = 6e4;
@@ -30,14 +30,16 @@
   const MAX_TRIES = 10;
   const MAX_WAIT = 2e3;
   const MAX_PAUSE = 3e4;
+  // The server refuses what is nested deeper, the hit and its list included.
+  const MAX_DEPTH = 28;
 
   const isOn = (name) => option[name] == "on";
   const isKind = (value, kind) => ({}).toString.call(value).includes(kind);
   // Neither an instance of a class nor a DOM node; also one of another frame.
+  const { getPrototypeOf, keys } = Object;
   const isPlain = (value) => {
-    if (!isKind(value, "Object")) return false;
-    const prototype = Object.getPrototypeOf(value);
-    return !prototype || !Object.getPrototypeOf(prototype);
+    const prototype = isKind(value, "Object") && getPrototypeOf(value);
+    return prototype === null || (prototype && !getPrototypeOf(prototype));
   };
   const guarded =
     (call) =>
@@ -52,21 +54,21 @@
   // On their way through the window: what is dispatched at the document need not come back to it.
   const listen = (name, call) => addEventListener(name, guarded(call), true);
   const address = () => location.href.split("#")[0];
-  const word = (isYes) => (isYes ? GRANTED : "denied");
+  const word = (isYes) => (isYes ? GRANTED : DENIED);
 
   // The data layer's state.
 
   const model = {};
 
-  const merge = (from, to) => {
-    for (const key of Object.keys(from)) {
+  const merge = (from, to, depth = MAX_DEPTH) => {
+    for (const key of keys(from)) {
       const value = from[key];
       const isList = Array.isArray(value);
       if (key == "__proto__") continue;
       if (!from._clear && (isList || isPlain(value))) {
         const isAlike = isList ? Array.isArray : isPlain;
         if (!isAlike(to[key])) to[key] = isList ? [] : {};
-        merge(value, to[key]);
+        if (depth) merge(value, to[key], depth - 1);
       } else {
         to[key] = value;
       }
@@ -74,27 +76,34 @@
     delete to._clear;
   };
 
+  const toJson = (given) => JSON.stringify(given, (_, value) => value?.toWellFormed?.() ?? value);
+
+  // A value as JSON has it; of a function, a circle, or what throws when it is looked at: nothing.
+  const jsonOf = (state, key) => {
+    try {
+      return JSON.parse(toJson(state[key]));
+    } catch (error) {}
+  };
+
   const mergeState = (state) => {
-    for (const key of Object.keys(state)) {
+    for (const key of keys(state)) {
       // `{"a.b": 1}` sets b in a.
       const put = (value) => merge(key.split(".").reduceRight((inner, name) => ({ [name]: inner }), value), model);
       if (state._clear) put();
-      put(state[key]);
+      // Not the JSON itself: a key that was set to undefined is to be overwritten.
+      put(jsonOf(state, key) && state[key]);
     }
   };
 
-  // What of a state is JSON, as it is now: the page may change its objects afterwards. What is said of an event stays with
-  // that event, and what only this script may say is not taken over.
-  const dataOf = (state) => {
+  // What of states is JSON, as it is now: the page may change its objects afterwards. A later one's key replaces an
+  // earlier one's. What is said of an event stays with that event, and what only this script may say is not taken over.
+  const dataOf = (...states) => {
     const data = {};
-    for (const key of Object.keys(state)) {
-      if (/^(gtm|event(_?id|_time|Callback|Timeout)?|sent_at|consent(_.*)?)$/i.test(key)) continue;
-      try {
-        data[key] = JSON.parse(
-          JSON.stringify(state[key], (_, value) => (value?.toWellFormed ? value.toWellFormed() : value)),
-        );
-      } catch (error) {
-        // A function, or a circle: nothing that could be sent.
+    for (const state of states) {
+      for (const key of keys(state)) {
+        if (/^(gtm|event(_?id|_time|Callback|Timeout)?|sent_at|consent(_.*)?)$/i.test(key)) continue;
+        delete data[key];
+        merge({ [key]: jsonOf(state, key) }, data);
       }
     }
     return data;
@@ -108,12 +117,12 @@
   let byTcf = {};
   let tcf;
   let isAnswered;
-  // The server knows of a grant that the page does not, such as a default of the visitor's region.
-  let isKnownToServer;
+  // What the server told of a grant that the page does not know, such as a default of the visitor's region.
+  let byServer = {};
   let waitUntil = 0;
 
   const isGranted = (type) => {
-    const own = updates[type] || byTcf[type];
+    const own = updates[type] || byTcf[type] || (!isAnswered && byServer[type]);
     if (own) return own == GRANTED;
     // Where the visitor is, only the server knows: a denial for any region holds here, a grant for one does not.
     const said = defaults.filter((entry) => entry[type]);
@@ -136,7 +145,9 @@
   };
 
   const setDefault = (stated) => {
-    const { region, wait_for_update: wait } = stated;
+    const { wait_for_update: wait } = stated;
+    // Of other than texts the server would refuse the hit.
+    const region = stated.region?.toString().split(",");
     let entry = defaults.find((other) => other.region + "" == region + "");
     if (!entry) defaults.push((entry = { region }));
     setConsent(stated, entry);
@@ -153,13 +164,22 @@
   // Events that wait for the visitor's answer.
   let held = new Set();
 
-  const emit = (name, own, parameters) => {
-    if (!name?.trim?.() || /^gtm\./.test(name)) return;
+  // Of these the first that the server takes for an id.
+  const idOf = (...found) => found.find((id) => /^[sn]/.test(typeof id) && /^(?=.*\S)\P{Cc}{1,256}$/u.test(id));
+
+  const emit = (name, own = {}, parameters = {}) => {
+    if (typeof name != "string" || !/^(?!gtm\.).*\S/.test(name)) return;
     if (name == "page_view") hasView = true;
-    const given = own.event_id || own.eventId;
+    const given = idOf(jsonOf(own, "event_id"), jsonOf(own, "eventId"));
     const id = given || crypto.getRandomValues(new Uint32Array(4)).join("-");
     // It names an event that brings no other id, but is nobody's business before consent.
-    const order = (!given && (own.transaction_id || own.transactionId || own.ecommerce?.transaction_id)) || id;
+    const order = idOf(
+      given,
+      jsonOf(own, "transaction_id"),
+      jsonOf(own, "transactionId"),
+      jsonOf(own, "ecommerce")?.transaction_id,
+      id,
+    );
     queue.push({
       bare: {
         event: name,
@@ -168,22 +188,28 @@
         page_location: location.origin + location.pathname,
       },
       data: {
-        page_location: address(),
-        page_title: document.title,
-        page_referrer: referrer,
-        screen_resolution: screen.width + "x" + screen.height,
-        language: navigator.language,
-        ...dataOf({ ...model, ...parameters }),
+        ...dataOf(
+          {
+            page_location: address(),
+            // Which an element of this name would replace.
+            page_title: document.title,
+            page_referrer: referrer,
+            screen_resolution: screen.width + "x" + screen.height,
+            language: navigator.language,
+          },
+          model,
+          parameters,
+        ),
         event_id: order,
       },
     });
-    if (queue.length > MAX_QUEUE) queue.shift();
+    queue = queue.slice(-MAX_QUEUE);
     if (isOn("shareEventId")) layer.push({ event: "tidegate.event", tidegate: { event_name: name, event_id: order } });
     if (isLeaving) leave();
     else if (!tries) flushSoon();
   };
 
-  const view = () => hasView || emit("page_view", {});
+  const view = () => hasView || emit("page_view");
 
   const command = (name, first, second) => {
     const parameters = second || {};
@@ -199,7 +225,7 @@
   const read = guarded((entry) => {
     if (isKind(entry, "Arguments")) command(...entry);
     else if (isPlain(entry) && !entry.tidegate) {
-      mergeState(entry);
+      guarded(mergeState)(entry);
       if (isOn("usercentrics") && entry.ucCategory) readUsercentrics(entry);
       else emit(entry.event, entry);
     }
@@ -219,9 +245,9 @@
 
   // Full, or forbidden: then the events live as long as their document.
   const store = guarded(() => {
-    const waiting = [...held, ...inFlight.filter((event) => event.lacked)];
+    const waiting = [...held, ...inFlight.filter((event) => event.needs)];
     if (!isOn("sessionHold")) return;
-    if (waiting.length) sessionStorage.setItem(NAME, JSON.stringify(waiting));
+    if (waiting.length) sessionStorage.setItem(NAME, toJson(waiting));
     else sessionStorage.removeItem(NAME);
   });
 
@@ -229,11 +255,11 @@
   const settle = () => {
     if (!isAnswered) return;
     for (const event of held) {
-      const lacked = event.lacked;
-      if (lacked) {
-        if (!lacked.some(isGranted)) continue;
-        event.then = {};
-        for (const type of TYPES) event.then[type] = word(!lacked.includes(type));
+      const { needs } = event;
+      if (needs) {
+        if (!needs.some(isGranted)) continue;
+        event.bare.consent_then = {};
+        for (const type of TYPES) event.bare.consent_then[type] = needs.includes(type) ? event.denial : GRANTED;
       }
       queue.push(event);
     }
@@ -241,74 +267,72 @@
     store();
   };
 
-  const maySendAll = () => mode == "full" || isGranted("ad_storage") || (isKnownToServer && !isAnswered);
+  const maySendAll = () => mode == "full" || isGranted("ad_storage");
 
-  // An event as it may be sent now; nothing if it may not.
-  const shape = (event) => {
-    const isWhole = maySendAll();
-    if (isWhole || mode != "wait")
-      return {
-        ...event.bare,
-        ...(isWhole && event.data),
-        consent_then: event.then,
-        consent_withheld: isWhole ? event.isAsked : !isAnswered || undefined,
-      };
-  };
-
-  // The next request's body, and the events in it.
+  // The next request's body, and the events in it, each as it may be sent now.
   const nextBatch = () => {
     const events = [];
-    const bytes = (text) => new Blob([text]).size;
-    let body = JSON.stringify({
-      ...tcf,
-      sent_at: Date.now(),
-      consent: updates,
-      consent_answered: isAnswered,
-      consent_defaults: defaults,
-      events,
-    }).slice(0, -2);
+    const shapes = [];
+    let body;
     while (queue.length && events.length < maxEvents) {
       const event = queue[0];
-      const shaped = shape(event);
-      if (shaped) {
-        const longer = body + (events.length ? "," : "") + JSON.stringify(shaped);
-        if (events.length && bytes(longer) > MAX_BODY) break;
+      const isWhole = maySendAll();
+      const isSent = isWhole || mode != "wait";
+      if (isSent) {
+        shapes.push({
+          ...event.bare,
+          consent_withheld: !(isWhole || isAnswered) || undefined,
+          ...(isWhole && event.data),
+        });
+        const longer = toJson({
+          ...tcf,
+          sent_at: Date.now(),
+          consent: updates,
+          consent_answered: isAnswered,
+          consent_defaults: defaults,
+          events: shapes,
+        });
+        if (events.length && new Blob([longer]).size > MAX_BODY) break;
         body = longer;
         events.push(event);
+      } else if (!isAnswered) {
+        hold(event);
       }
       queue.shift();
-      // Until the server tells more, it may lack whatever the page knows of no grant for.
-      event.lacked = shaped && !isAnswered && TYPES.filter((type) => !isGranted(type));
-      if (!shaped && !isAnswered) hold(event);
+      // Until the server tells more, the event may lack whatever nobody is known to grant.
+      event.needs = isSent && !isAnswered && TYPES.filter((type) => !isGranted(type));
+      // What of that counts as denied later, until there is an answer: of a bare event all, as nothing ran that needs it.
+      // Of a whole one what the server's defaults granted has run, so that they decide.
+      event.denial = isWhole ? undefined : DENIED;
     }
-    return { events, body: body + "]}" };
+    return { events, body };
   };
 
   const hold = (event) => {
-    held.add(event);
-    if (held.size > MAX_HELD) held.delete([...held][0]);
+    held = new Set([...held, event].slice(-MAX_HELD));
   };
 
   // The server names the events that wait; all others are done with.
   const settleBatch = (events, waiting) => {
     for (const event of events) {
       const isIt = ({ event_id: id }) => id == event.bare.event_id || id == event.data.event_id;
-      const { needs } = (waiting ? waiting.find(isIt) : { needs: event.lacked }) || {};
-      if (!event.lacked || !needs) continue;
-      event.lacked = needs;
+      const { needs } = (waiting ? waiting.find(isIt) : event) || {};
+      if (!event.needs || !needs) continue;
+      event.needs = needs;
+      if (waiting) event.denial = DENIED;
       if (needs.length) {
         hold(event);
       } else if (waiting) {
-        isKnownToServer = true;
-        event.isAsked = false;
+        byServer = { ad_storage: GRANTED };
+        event.data.consent_withheld = false;
         if (maySendAll()) queue.push(event);
       }
     }
   };
 
-  const send = async ({ events, body }) => {
-    let status = 503;
-    let response;
+  const send = async (events, body) => {
+    // The network: as if the server had been too busy.
+    let response = { status: 503 };
     try {
       response = await fetch(endpoint, {
         method: "POST",
@@ -320,12 +344,10 @@
         keepalive: !tries,
         headers: { accept: "application/json" },
       });
-      status = response.status;
-    } catch (error) {
-      // The network: as if the server had been too busy.
-    }
+    } catch (error) {}
+    const { status, headers } = response;
     if (/408|429|50[234]/.test(status)) {
-      const asked = response?.headers.get("retry-after") * 1e3;
+      const asked = headers?.get("retry-after") * 1e3;
       const pause = Math.min(asked || 2 ** tries * 300 * (1 + Math.random()), MAX_PAUSE);
       tries = (tries + 1) % MAX_TRIES;
       if (tries) queue = events.concat(queue);
@@ -335,7 +357,7 @@
     if (status < 300) {
       maxEvents = MAX_EVENTS;
       // The server, or something before it, may say no more than yes.
-      settleBatch(events, (await response.json().catch(() => ({}))).held);
+      settleBatch(events, (await response.json().catch(() => {}))?.held);
     } else if (/413|400/.test(status) && events.length > 1) {
       // What is wrong with one event is no reason to lose the others.
       maxEvents = events.length >> 1;
@@ -350,14 +372,14 @@
     if (inFlight.length) return;
     if (wait > 0) return flushSoon(wait);
     settle();
-    const batch = nextBatch();
-    if (!batch.events.length) return;
+    const { events, body } = nextBatch();
+    inFlight = events;
+    if (!body) return;
     const done = (pause) => {
       inFlight = [];
       flushSoon(pause);
     };
-    inFlight = batch.events;
-    send(batch).then(done, done);
+    send(events, body).then(done, done);
   };
 
   // The page may never run again: what is left goes without an answer.
@@ -365,20 +387,20 @@
     view();
     settle();
     if (tries) queue = inFlight.concat(queue);
+    // What the browser does not take, such as one event that is too large for it, does not stop the rest.
+    const refused = [];
     while (queue.length) {
       const { events, body } = nextBatch();
-      if (events.length && !navigator.sendBeacon(endpoint, body)) {
-        queue = events.concat(queue);
-        break;
-      }
-      settleBatch(events);
+      if (body && !navigator.sendBeacon(endpoint, body)) refused.push(...events);
+      else settleBatch(events);
     }
+    queue = refused;
     store();
   };
 
   // Other places where a visitor's answer stands.
 
-  const followTcf = () => {
+  const followTcf = guarded(() => {
     if (tcf || !window.__tcfapi) return;
     tcf = {};
     window.__tcfapi(
@@ -396,21 +418,18 @@
         }
       }),
     );
-  };
+  });
 
   // `consent_status` in the data layer, and UC_CONSENT on the window since version 3; both also when a page begins.
-  const readUsercentrics = ({ type, consent, ucCategory, categories }) => {
-    const found = ucCategory || categories;
-    const stated = {};
-    const take = (category, types) => {
-      const said = found[category] || 0;
-      for (const kind of types) if (category in found) stated[kind] = word(/true|ALL_A/.test(said.state || said));
-    };
+  const readUsercentrics = ({ type, consent, categories, ucCategory: found = categories }) => {
     if (!/^expl/i.test(type || consent.type)) return;
-    take("marketing", AD_TYPES);
-    take("functional", FUNCTIONAL);
-    take("analytics", ANALYTICS);
-    take("statistics", ANALYTICS);
+    const stated = {};
+    const types = { marketing: AD_TYPES, functional: FUNCTIONAL, analytics: ANALYTICS, statistics: ANALYTICS };
+    for (const category in types) {
+      const said = found[category];
+      for (const kind of types[category])
+        if (category in found) stated[kind] = word(/true|ALL_A/.test(said?.state || said));
+    }
     update(stated);
   };
 
@@ -421,14 +440,13 @@
         if (address() == here) return;
         referrer = here;
         here = address();
-        emit("page_view", {});
+        emit("page_view");
       });
     for (const name of ["pushState", "replaceState"]) {
       const own = history[name];
-      history[name] = function () {
-        const result = own.apply(this, arguments);
+      history[name] = (...given) => {
+        own.apply(history, given);
         moved();
-        return result;
       };
     }
     listen("popstate", moved);
@@ -438,20 +456,9 @@
 
   const begin = () => {
     if (isOn("sessionHold")) guarded(() => (held = new Set(JSON.parse(sessionStorage.getItem(NAME)))))();
-    layer.slice().forEach(read);
-    const { push } = layer;
-    layer.push = function () {
-      const result = push.apply(this, arguments);
-      [...arguments].forEach(read);
-      return result;
-    };
     if (isOn("tcf")) {
       followTcf();
       listen("load", followTcf);
-    }
-    if (isOn("usercentrics")) {
-      listen("UC_CONSENT", (event) => readUsercentrics(event.detail));
-      if (window.__ucCmp) window.__ucCmp.getConsentDetails().then(guarded(readUsercentrics));
     }
     if (isOn("history")) followHistory();
     // After what the page itself does once it is ready.
@@ -468,6 +475,18 @@
       isLeaving = false;
       flushSoon();
     });
+    // Last what may throw: it costs nothing else.
+    layer.slice().forEach(read);
+    const { push } = layer;
+    layer.push = (...entries) => {
+      const result = push.apply(layer, entries);
+      entries.forEach(read);
+      return result;
+    };
+    if (isOn("usercentrics")) {
+      listen("UC_CONSENT", (event) => readUsercentrics(event.detail));
+      if (window.__ucCmp) window.__ucCmp.getConsentDetails().then(guarded(readUsercentrics));
+    }
   };
 
   if (document.prerendering) listen("prerenderingchange", begin);

@@ -234,6 +234,20 @@ const CASES = {
     SAME(ids[2] != ids[5] && [ids[2], ids[5]].every((id) => /^\d+-\d+-\d+-\d+$/.test(id)), true);
   },
 
+  async "what the server would not take for an id is not sent as one"() {
+    const frame = await Frame.granted();
+    const bad = [["T-1"], " ", "x".repeat(257), "line\nbreak", { id: 1 }, true, NaN];
+    for (const id of bad) frame.push({ event: "order", transaction_id: id });
+    for (const id of bad) frame.push({ event: "order", transaction_id: "T-2", event_id: id });
+    const good = [7, "0", "T 3", "\u{1f600}".repeat(256)];
+    for (const id of good) frame.push({ event: "order", transaction_id: id });
+    await frame.sent(18);
+    const ids = frame.events.map((event) => event.event_id);
+    SAME(ids.slice(0, 7).every((id) => /^\d+-\d+-\d+-\d+$/.test(id)), true);
+    SAME(ids.slice(7), [...Array(7).fill("T-2"), ...good]);
+    SAME([frame.events[0].transaction_id, frame.events[1].transaction_id], [["T-1"], " "]);
+  },
+
   async "nobody but the script speaks of consent and time"() {
     const frame = await Frame.granted();
     frame.push({ event: "a", consent: "yes", consent_then: {}, consent_withheld: true, event_time: 1, sent_at: 2, eventCallback: 1, event_category: "c" });
@@ -265,6 +279,70 @@ const CASES = {
     frame.push({ event: { no: "name" } }, { event: "" }, { event: 5 }, { event: "fine" });
     SAME((await frame.sent(1)).map((event) => event.event), ["fine"]);
     SAME(frame.warnings.length, 1);
+  },
+
+  async "what a page does to its own objects costs a key, not an event"() {
+    const frame = await Frame.granted({}, (frame) => {
+      // An image of this name is what the property then gives; frameworks hang circles onto elements.
+      const image = frame.window.document.createElement("img");
+      image.name = "title";
+      image.circle = image;
+      frame.window.document.body.append(image);
+    });
+    const thrower = (key) => Object.defineProperty({}, key, { enumerable: true, get: () => { throw new Error("no"); } });
+    const circle = { list: [] };
+    circle.list.push(circle);
+    const web = Array.from({ length: 12 }, () => ({}));
+    for (const one of web) web.forEach((other, at) => (one["x" + at] = other));
+    let deep = 1;
+    for (let i = 0; i < 5000; i++) deep = { deep };
+    const before = { fine: 1, kept: { a: 1 }, shut: 1 };
+    frame.push({ ...before, circle: { was: 1 } });
+    frame.push({ event: "a", circle, web: web[0], good: 1 });
+    frame.push({ event: "b", kept: Object.assign(thrower("b"), { c: 1 }) });
+    frame.push({ event: "c", deep, late: Object.assign({}, { big: { big: 1n } }) });
+    frame.push(Object.assign(thrower("shut"), { event: "d" }));
+    frame.push(Object.assign(thrower("transaction_id"), { event: "e" }));
+    frame.gtag("event", "f", Object.assign(thrower("event_id"), { own: { circle }, value: 1 }));
+    frame.gtag("event", "g", { deep });
+    frame.push({ event: "half \ud83d" });
+    await frame.sent(8);
+    const events = Object.fromEntries(frame.events.map((event) => [event.event, event]));
+    SAME(Object.keys(events).join(), "a,b,c,d,e,f,g,half \ufffd");
+    SAME([events.a.good, events.a.fine, "circle" in events.a, "web" in events.a], [1, 1, false, false]);
+    SAME(["kept" in events.b, "late" in events.c, "shut" in events.c, "shut" in events.d], [false, false, true, false]);
+    SAME([events.f.value, "own" in events.f, "page_title" in events.f], [1, false, false]);
+    // What the server would refuse for its depth is cut off.
+    for (const { deep } of [events.c, events.g]) {
+      let levels = 0;
+      for (let at = deep; at; at = at.deep) levels++;
+      SAME(levels < 30, true);
+    }
+  },
+
+  async "nor does a data layer that cannot be taken over cost the view"() {
+    const views = async (layer) => {
+      const frame = await Frame.open({ pageView: "on" }, (frame) => (frame.window.dataLayer = layer(frame)));
+      await frame.until(() => frame.events.some((event) => event.event == "page_view"));
+      return frame.events.map((event) => event.event);
+    };
+    SAME(await views(({ window }) => window.Object.freeze([{ event: "early" }])), ["early", "page_view"]);
+    SAME(await views(() => ({ push() {} })), ["page_view"]);
+  },
+
+  async "a region that is none costs no event"() {
+    const frame = await Frame.open({ beforeConsent: "full" }, (frame) => {
+      frame.gtag("consent", "default", { ad_storage: "denied", region: 1n });
+      frame.gtag("consent", "default", { ad_storage: "granted", region: ["ES", 7, null] });
+      frame.gtag("consent", "default", { ad_storage: "granted", region: "" });
+      frame.gtag("event", "e");
+    });
+    await frame.sent(1);
+    SAME(frame.requests[0].hit.consent_defaults, [
+      { ad_storage: "denied", region: ["1"] },
+      { ad_storage: "granted", region: ["ES", "7", ""] },
+      { ad_storage: "granted", region: [""] },
+    ]);
   },
 
   async "a script that is loaded twice sends once"() {
@@ -414,6 +492,33 @@ const CASES = {
     frame.gtag("consent", "update", { ad_user_data: "granted" });
     await frame.sent(4);
     SAME([frame.events[3].event_id, frame.events[3].consent_then.ad_user_data], ["e-1", "denied"]);
+  },
+
+  async "what may have run on the whole event is not asked for again"() {
+    const leave = async (options, prepare) => {
+      const frame = await Frame.open({ sessionHold: "on", ...options }, prepare);
+      if (prepare) await frame.sent(2);
+      frame.push({ event: "purchase", transaction_id: "T-1", value: 5 });
+      frame.dispatch(frame.window, "pagehide");
+      SAME(frame.beacons.flatMap((hit) => hit.events.map((event) => event.value)), [options.isBare ? undefined : 5]);
+      const stored = frame.window.sessionStorage.getItem("tidegate");
+      const next = await Frame.open({ sessionHold: "on" }, ({ window }) => window.sessionStorage.setItem("tidegate", stored));
+      next.gtag("consent", "update", { ...ALL("granted"), security_storage: "denied" });
+      await next.sent(1);
+      next.window.sessionStorage.clear();
+      return next.events[0].consent_then;
+    };
+    // The server knew of a grant of ad_storage; of other types it may have, and goes by its defaults.
+    const isAsked = (frame) => {
+      frame.gtag("consent", "default", { analytics_storage: "granted" });
+      frame.answers = [{ held: [{ event_id: "e-1", needs: [] }] }];
+      frame.gtag("event", "e", { event_id: "e-1" });
+    };
+    SAME(await leave({}, isAsked), { ad_storage: "granted", analytics_storage: "granted" });
+    // Here nothing was heard of it.
+    SAME(await leave({ beforeConsent: "full" }), {});
+    // Of a bare one nothing ran.
+    SAME(await leave({ isBare: true }), ALL("denied"));
   },
 
   async "full sends all, wait nothing"() {
@@ -572,6 +677,22 @@ const CASES = {
     frame.push({ event: "g" });
     frame.dispatch(frame.window.document, "visibilitychange");
     SAME((await frame.sent(1)).map((event) => event.event), ["g"]);
+  },
+
+  async "what the browser does not take with it does not stop the rest"() {
+    const frame = await Frame.granted();
+    const { window } = frame;
+    const taken = window.navigator.sendBeacon;
+    window.navigator.sendBeacon = (url, body) => body.length < 65536 && taken(url, body);
+    const text = "x".repeat(70000);
+    frame.push({ event: "huge", text }, { event: "a", text: "" }, { event: "b", text }, { event: "c", text: "" });
+    frame.dispatch(window, "pagehide");
+    const beaconed = () => frame.beacons.flatMap((hit) => hit.events.map((event) => event.event));
+    SAME(beaconed(), ["a", "c"]);
+    frame.push({ event: "d" });
+    SAME(beaconed(), ["a", "c", "d"]);
+    frame.dispatch(window.document, "visibilitychange");
+    SAME((await frame.sent(2)).map((event) => event.event), ["huge", "b"]);
   },
 
   async "a page in the background asks as any other"() {
