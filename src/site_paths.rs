@@ -59,8 +59,12 @@ impl SitePaths {
 
     /// The route's own path, if this is another of its paths.
     fn own<'p>(&self, path: &'p str) -> Option<Cow<'p, str>> {
-        let prefix =
-            self.prefixes.iter().find(|prefix| path.strip_prefix(&***prefix).is_some_and(|rest| rest.starts_with('/')));
+        let fitting = self
+            .prefixes
+            .iter()
+            .filter(|prefix| path.strip_prefix(&***prefix).is_some_and(|rest| rest.starts_with('/')));
+        // A shorter one may be the beginning of a longer one.
+        let prefix = fitting.max_by_key(|prefix| prefix.len());
         let rest = prefix.map_or(path, |prefix| &path[prefix.len()..]);
         match self.names.get(rest) {
             Some(own) => Some(Cow::Borrowed(own)),
@@ -120,6 +124,16 @@ mod tests {
         }
         for path in ["/t.js", "/hit", "/t", "/tt/hit", "/shop/hit", "/e/", "/"] {
             assert_eq!(paths().own(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn of_prefixes_that_begin_alike_the_longest_counts() {
+        for prefixes in [["/t", "/t/x"], ["/t/x", "/t"]] {
+            let paths = SitePaths::new(&texts(&prefixes), &[], &[]).expect("paths");
+            for path in ["/t/x/hit", "/t/hit"] {
+                assert_eq!(paths.own(path).as_deref(), Some("/hit"), "{path} with {prefixes:?}");
+            }
         }
     }
 
