@@ -27,7 +27,7 @@ pub fn read(hit: &Hit, new_id: &dyn Fn() -> Uuid) -> Result<Vec<Read>, BadHit> {
     for (name, value) in parameters.iter() {
         match name {
             "consent_answered" => {
-                data.insert(name.to_owned(), Value::Bool(matches!(value, "true" | "1")));
+                data.insert(name.to_owned(), flag(value));
             }
             _ if TIMES.contains(&name) => {
                 data.insert(name.to_owned(), number(value));
@@ -41,14 +41,23 @@ pub fn read(hit: &Hit, new_id: &dyn Fn() -> Uuid) -> Result<Vec<Read>, BadHit> {
     if !consent.is_empty() {
         data.insert("consent".to_owned(), consent.into());
     }
-    let page_is_the_referrer = !data.contains_key("page_location");
-    if page_is_the_referrer && let Some(page) = hit.header("referer") {
-        data.insert("page_location".to_owned(), page.into());
-    }
     let mut read = reading::read_event(data, "", hit, new_id)?;
-    if page_is_the_referrer {
+    // Only now have other names for it become this one.
+    if !read.event.data.contains_key("page_location")
+        && let Some(page) = hit.header("referer")
+    {
+        read.event.data.insert("page_location".to_owned(), page.into());
         let text = "taken from the header Referer, of which browsers often send the origin alone";
         read.notes.push(Note::new("page_location", text));
     }
     Ok(vec![read])
+}
+
+/// Yes or no, as a query string says it. Anything else stays text, which is refused where it is read.
+fn flag(value: &str) -> Value {
+    match value {
+        "true" | "1" => Value::Bool(true),
+        "false" | "0" => Value::Bool(false),
+        other => other.into(),
+    }
 }
