@@ -30,7 +30,7 @@ pub fn take(
 ) -> Result<Signals, BadHit> {
     let hit = match data.remove("consent") {
         None | Some(Value::Null) => Statement::default(),
-        Some(stated) => statement(&stated, &|| at("consent"), &[], notes)?,
+        Some(stated) => alone(&stated, &|| at("consent"), notes)?,
     };
     let answered = match data.remove("consent_answered") {
         Some(Value::Bool(true)) => Answered::Yes,
@@ -46,7 +46,7 @@ pub fn take(
     let withheld = data.remove("consent_withheld");
     let chance = match data.remove("consent_then") {
         None | Some(Value::Null) => chance(withheld, at)?,
-        Some(stated) => Chance::Second { then: statement(&stated, &|| at("consent_then"), &[], notes)? },
+        Some(stated) => Chance::Second { then: alone(&stated, &|| at("consent_then"), notes)? },
     };
     Ok(Signals { hit, answered, defaults, chance })
 }
@@ -60,22 +60,54 @@ fn chance(withheld: Option<Value>, at: &impl Fn(&str) -> String) -> Result<Chanc
     }
 }
 
+/// What is passed over: the first is told of, the others are counted, so that a long list makes a short trace.
+#[derive(Default)]
+struct PassedOver {
+    first: Option<(String, String)>,
+    more: usize,
+}
+
+impl PassedOver {
+    fn add(&mut self, place: &dyn Fn() -> String, text: &str) {
+        match self.first {
+            None => self.first = Some((place(), quoted(text))),
+            Some(_) => self.more += 1,
+        }
+    }
+
+    fn tell(self, what: &str, notes: &mut Vec<Note>) {
+        let Some((place, first)) = self.first else { return };
+        let others = if self.more == 0 { String::new() } else { format!(" and {} more", self.more) };
+        notes.push(Note::new(place, format!("{first}{others}: {what}")));
+    }
+}
+
+const NO_TYPE: &str = "no Consent Mode type, ignored";
+const NO_REGION: &str = "no region: what it denies counts everywhere, what it grants nowhere";
+
+/// Reads a statement that stands by itself.
+fn alone(stated: &Value, place: &dyn Fn() -> String, notes: &mut Vec<Note>) -> Result<Statement, BadHit> {
+    let mut unknown = PassedOver::default();
+    let said = statement(stated, place, &[], &mut unknown)?;
+    unknown.tell(NO_TYPE, notes);
+    Ok(said)
+}
+
 /// Reads `{"ad_storage": "granted", …}`. `others` are keys that may stand there too.
 fn statement(
     stated: &Value,
     place: &dyn Fn() -> String,
     others: &[&str],
-    notes: &mut Vec<Note>,
+    unknown: &mut PassedOver,
 ) -> Result<Statement, BadHit> {
     let Value::Object(stated) = stated else { return Err(BadHit::new(place(), SHAPE)) };
     let mut said = Statement::default();
-    let mut unknown = Vec::new();
     for (kind, status) in stated.iter().filter(|(kind, _)| !others.contains(&kind.as_str())) {
         let Some(known) = ConsentType::from_name(kind) else {
             if let Some(meant) = misspelt(kind) {
                 return Err(BadHit::new(format!("{}.{kind}", place()), format!("is written {meant}")));
             }
-            unknown.push(kind);
+            unknown.add(place, kind);
             continue;
         };
         let Some(status) = status.as_str().and_then(ConsentStatus::from_word) else {
@@ -83,48 +115,51 @@ fn statement(
         };
         said.set(known, status);
     }
-    if let [first, others @ ..] = unknown.as_slice() {
-        let others = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
-        let text = format!("{}{others}: no Consent Mode type, ignored", quoted(first));
-        notes.push(Note::new(place(), text));
-    }
     Ok(said)
 }
 
 /// Reads a list of what `gtag('consent', 'default', …)` was told. One entry may be for several regions.
 fn defaults(list: &[Value], place: &str, notes: &mut Vec<Note>) -> Result<Vec<RegionalDefault>, BadHit> {
     let mut defaults = Vec::new();
+    let (mut unknown, mut nowhere) = (PassedOver::default(), PassedOver::default());
+    let mut room = MAX_DEFAULTS;
     for (position, entry) in list.iter().enumerate() {
-        let place = format!("{place}[{position}]");
-        let said = statement(entry, &|| place.clone(), &NOT_TYPES, notes)?;
+        let place = || format!("{place}[{position}]");
+        let regions = entry.get("region").and_then(Value::as_array).map_or(1, |regions| regions.len().max(1));
+        // Before anything is made of them: a hit may hold far more.
+        room = room.checked_sub(regions).ok_or_else(|| BadHit::new(place(), too_many()))?;
+        let said = statement(entry, &place, &NOT_TYPES, &mut unknown)?;
         let bad = || {
-            BadHit::new(format!("{place}.region"), "must be a region, such as \"ES\" or \"US-CA\", or a list of them")
+            let text = "must be a region, such as \"ES\" or \"US-CA\", or a list of them";
+            BadHit::new(format!("{}.region", place()), text)
+        };
+        let mut scope = |code: &str| {
+            Region::parse(code).map_or_else(
+                || {
+                    nowhere.add(&place, code);
+                    Scope::Unreadable
+                },
+                Scope::Region,
+            )
         };
         match entry.get("region") {
             None | Some(Value::Null) => defaults.push(RegionalDefault { scope: Scope::Elsewhere, said }),
-            Some(Value::String(code)) => defaults.push(RegionalDefault { scope: scope(code, &place, notes), said }),
+            Some(Value::String(code)) => defaults.push(RegionalDefault { scope: scope(code), said }),
             Some(Value::Array(codes)) => {
                 for code in codes {
-                    let scope = scope(code.as_str().ok_or_else(bad)?, &place, notes);
-                    defaults.push(RegionalDefault { scope, said });
+                    defaults.push(RegionalDefault { scope: scope(code.as_str().ok_or_else(bad)?), said });
                 }
             }
             Some(_) => return Err(bad()),
         }
-        if defaults.len() > MAX_DEFAULTS {
-            return Err(BadHit::new(place, format!("there may be {MAX_DEFAULTS} defaults, a region counting as one")));
-        }
     }
+    unknown.tell(NO_TYPE, notes);
+    nowhere.tell(NO_REGION, notes);
     Ok(defaults)
 }
 
-fn scope(code: &str, place: &str, notes: &mut Vec<Note>) -> Scope {
-    let Some(region) = Region::parse(code) else {
-        let text = format!("{} is no region: what it denies counts everywhere, what it grants nowhere", quoted(code));
-        notes.push(Note::new(place, text));
-        return Scope::Unreadable;
-    };
-    Scope::Region(region)
+fn too_many() -> String {
+    format!("there may be {MAX_DEFAULTS} defaults, each region of an entry counting as one")
 }
 
 /// The consent type that a key means and does not name, such as `adStorage`: who states a refusal must be heard.

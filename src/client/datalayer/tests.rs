@@ -70,6 +70,27 @@ fn a_hostile_consent_leaves_one_short_note() {
 }
 
 #[test]
+fn hostile_defaults_are_bounded_and_leave_two_short_notes() {
+    let read = |entries: Vec<Value>| read_json(&json!({"event": "e", "consent_defaults": entries}));
+    let entry = |regions: usize| json!({"region": vec!["?"; regions], "ad_storage": "denied", "x": "granted"});
+    let refused = "there may be 1000 defaults, each region of an entry counting as one";
+    for entries in
+        [vec![entry(1000)], vec![entry(1); 1000], vec![entry(0); 1000], vec![entry(400), entry(0), entry(599)]]
+    {
+        let notes = read(entries).expect("as many as there may be").remove(0).notes;
+        assert!(notes.len() <= 2, "{} notes", notes.len());
+        assert!(notes.iter().all(|note| note.text.len() < 100), "{notes:?}");
+    }
+    for entries in
+        [vec![entry(1001)], vec![entry(1); 1001], vec![entry(0); 1001], vec![entry(400), entry(0), entry(600)]]
+    {
+        let last = entries.len() - 1;
+        let bad = read(entries).expect_err("more than there may be");
+        assert_eq!((&*bad.field, &*bad.message), (&*format!("consent_defaults[{last}]"), refused));
+    }
+}
+
+#[test]
 fn an_id_knows_where_it_came_from() {
     for (body, text, origin) in [
         (json!({"event": "e", "event_id": "a", "transaction_id": "t"}), "a", IdOrigin::Site),
