@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    digest::hex,
     outbox::Forgotten,
     sqlite::{self, Kind},
     time::Timestamp,
@@ -205,7 +206,7 @@ fn fingerprint(conn: &Connection, subject: &str, value: &str) -> anyhow::Result<
         }
     };
     let digest = Sha256::new().chain_update(key).chain_update(subject).chain_update([0]).chain_update(value).finalize();
-    Ok(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&digest[..16]))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the key of fingerprints is made here, once for each data folder")]

@@ -7,7 +7,7 @@
 //! cookie, an id or user data. What is not kept cannot be guessed: [`Recall`] hands the rules what is known, and tells
 //! when they ask for more.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -20,6 +20,7 @@ use crate::{
         settings::Recipients,
     },
     container::Container,
+    digest::hex,
     pipeline,
     script::Given,
     time::Timestamp,
@@ -119,12 +120,7 @@ impl DayKey {
 /// two of a thousand events' values fall together.
 fn fingerprint(parts: &[&[u8]]) -> Box<str> {
     let digest = parts.iter().fold(Sha256::new(), |digest, part| digest.chain_update(part)).finalize();
-    let mut text = String::with_capacity(16);
-    for byte in digest.iter().take(8) {
-        // Writing into a `String` cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text.into()
+    hex(&digest[..8]).into()
 }
 
 /// The types of which one must be granted for more than the shape to stay. The others are granted to nearly everybody by

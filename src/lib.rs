@@ -27,6 +27,7 @@ pub mod consent;
 pub mod container;
 pub mod cookie;
 pub mod deduplication;
+pub mod digest;
 pub mod event;
 pub mod hit;
 pub mod kept;

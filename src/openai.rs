@@ -7,7 +7,7 @@
 //! 1. [`event_type`]: which standard or custom event it is, and so which data shape it has
 //! 2. [`data`]: the `data` object, with [`money`] in minor units and [`contents`] from the items
 //! 3. [`source_url`] and [`oppref`]: the page, and the click that led to it
-//! 4. [`user`]: the `user` object, normalised and hashed ([`digest`])
+//! 4. [`user`]: the `user` object, normalised and hashed ([`digest`](crate::digest))
 //! 5. [`event`]: all of them put together and checked, as JSON text
 //!
 //! Every value that is left out, rounded or corrected on the way becomes a [`Note`] for the trace; what makes the
@@ -23,7 +23,6 @@ use serde_json::{Map, Value};
 
 pub mod contents;
 pub mod data;
-pub mod digest;
 pub mod event;
 pub mod event_type;
 pub mod money;

@@ -1,7 +1,7 @@
 //! The site script, `GET /t.js`. Takes a request's headers; gives the script, compressed if the browser can read that, or
 //! 304 if it has it already. It is made of `web/t.js` by `scripts/web`, and the same for everybody.
 
-use std::{fmt::Write, sync::LazyLock};
+use std::sync::LazyLock;
 
 use axum::{
     Router,
@@ -10,6 +10,8 @@ use axum::{
     routing::get,
 };
 use sha2::{Digest, Sha256};
+
+use crate::digest::hex;
 
 /// Where it is served.
 pub const PATH: &str = "/t.js";
@@ -30,12 +32,7 @@ struct Representation {
 
 impl Representation {
     fn new(body: &'static [u8], encoding: Option<&'static str>) -> Self {
-        let mut tag = String::from("\"");
-        for byte in &Sha256::digest(body)[..12] {
-            // Writing into a text cannot fail.
-            let _ = write!(tag, "{byte:02x}");
-        }
-        tag.push('"');
+        let tag = format!("\"{}\"", hex(&Sha256::digest(body)[..12]));
         let tag = HeaderValue::try_from(tag).unwrap_or_else(|_| HeaderValue::from_static("\"\""));
         Self { body, encoding: encoding.map(HeaderValue::from_static), tag }
     }

@@ -12,6 +12,7 @@ use rust_embed::Embed;
 use sha2::{Digest, Sha256};
 
 use super::{diagnostic::Sources, yaml::MAX_FILE_BYTES};
+use crate::digest::hex;
 
 /// The library of tag templates that comes with the program.
 #[derive(Embed)]
@@ -143,8 +144,7 @@ pub fn digest(files: &Sources) -> String {
         hash.update((bytes.len() as u64).to_le_bytes());
         hash.update(bytes);
     }
-    let digest: String = hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    format!("folder-{digest}")
+    format!("folder-{}", hex(&hash.finalize()[..6]))
 }
 
 /// The files as the loader takes them, for callers that hold texts.

@@ -9,8 +9,8 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
-use super::{Note, Notes, Reason, Source, digest::Digest, present, scalar_text};
-use crate::call::UserSchema;
+use super::{Note, Notes, Reason, Source, present, scalar_text};
+use crate::{call::UserSchema, digest::Digest};
 
 mod field;
 mod normalise;

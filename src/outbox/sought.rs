@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::openai::{digest::Digest, user::normalised_email};
+use crate::{digest::Digest, openai::user::normalised_email};
 
 /// How many encodings may lie within each other, such as a percent-encoded address in JSON in a JSON text.
 const LAYERS: usize = 4;

@@ -4,7 +4,6 @@
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
 use rhai::{Dynamic, Engine, ImmutableString, Map, Scope};
-use sha2::{Digest, Sha256};
 
 use super::{
     Given,
@@ -18,6 +17,7 @@ use crate::{
     client::Client,
     consent::{ConsentState, ConsentType},
     cookie::{HttpOnly, SameSite, SetCookie},
+    digest::Digest,
     event::{self, Event},
     hit::Hit,
     trace::Level,
@@ -215,7 +215,7 @@ fn register_results(engine: &mut Engine) {
         })
         .register_fn("sha256", |value: &str| {
             cage::look()?;
-            Fallible::Ok(hex(&Sha256::digest(value.as_bytes())))
+            Fallible::Ok(Digest::of(value).to_string())
         })
         .register_fn("set_cookie", |name: &str, value: &str, options: Map| {
             cookie_of(name, value, &options).map(|cookie| Returned::new(Request::Cookie(cookie)))
@@ -226,10 +226,6 @@ fn register_results(engine: &mut Engine) {
 fn level_of(name: &str) -> Fallible<Level> {
     let levels = || Level::ALL.map(Level::name).join(", ");
     Level::from_name(name).ok_or_else(|| format!("this is no level; they are {}", levels()).into())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `#{ days: 30, same_site: "lax", http_only: false }`; `seconds` in place of `days` for shorter lives.

@@ -22,6 +22,7 @@ use crate::{
         http::{Header, HeaderValue, HttpRequest, Method},
     },
     consent::ConsentType,
+    digest::hex,
     event::to_text,
     openai::user::UserField,
 };
@@ -123,8 +124,7 @@ fn request(params: &Params, event: &EventHandle, mut parts: Map) -> Fallible<Ret
 
 /// Tells requests to different places apart that are made of the same event.
 fn short_hash(method: Method, url: &Url) -> String {
-    let digest = Sha256::digest(format!("{} {url}", method.name()));
-    digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(format!("{} {url}", method.name()))[..4])
 }
 
 /// An address that means what it looks like: `http` or `https`, no user name, no way up in its path.

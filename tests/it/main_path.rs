@@ -1,13 +1,12 @@
 //! The main path: a hit over HTTP, its answer, and what arrives at the strict stand-in.
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use tidegate::time::Timestamp;
+use tidegate::{digest::Digest, time::Timestamp};
 
 use crate::harness::{Place, Shop, all_granted, purchase};
 
 fn sha256(text: &str) -> String {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    Digest::of(text).to_string()
 }
 
 /// The `Set-Cookie` headers of an answer.

@@ -4,7 +4,7 @@ use std::{path::Path, process::Command};
 
 use reqwest::Method;
 use sha2::{Digest, Sha256};
-use tidegate::settings::Stated;
+use tidegate::{digest::hex, settings::Stated};
 
 use crate::harness::{Place, Shop};
 
@@ -22,7 +22,7 @@ fn it_was_made_of_its_source() {
     let sources: Vec<_> = made_of.lines().map(|line| line.split_once("  ").expect("a digest and a path")).collect();
     assert_eq!(sources.iter().map(|(_, path)| *path).collect::<Vec<_>>(), ["web/t.js", "scripts/web"]);
     for (digest, path) in sources {
-        let found: String = Sha256::digest(read(path)).iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = hex(&Sha256::digest(read(path)));
         assert_eq!(found, digest, "{path} has changed: run scripts/web, and commit what it makes");
     }
     let mut gzip = Command::new("gzip");

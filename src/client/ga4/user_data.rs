@@ -1,13 +1,9 @@
 //! What a page says of its user: `ep.user_data.…`, and `em`, the hashed form that Google's tags send for enhanced
-//! conversions: `tv.1~em.<digest>~pn.<digest>~fn0.<digest>~ct0.<city>`. Digests are base64url of 32 bytes, or hex.
+//! conversions: `tv.1~em.<digest>~pn.<digest>~fn0.<digest>~ct0.<city>`. Digests are base64 of 32 bytes, or hex.
 
-use base64::{
-    Engine,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
 use serde_json::{Map, Value};
 
-use crate::client::reading;
+use crate::{client::reading, digest::Digest};
 
 /// The parts of `em` that are about the person.
 const OF_USER: [(&str, &str); 2] = [("em", "sha256_email_address"), ("pn", "sha256_phone_number")];
@@ -30,11 +26,6 @@ enum Form {
     Plain,
 }
 
-const BASE64URL: GeneralPurpose = GeneralPurpose::new(
-    &base64::alphabet::URL_SAFE,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-
 /// Brings `user_data` to its usual names, and adds what `em` says where the event says nothing.
 pub fn add(data: &mut Map<String, Value>, em: &str) {
     let mut user = match data.remove("user_data") {
@@ -52,7 +43,7 @@ pub fn add(data: &mut Map<String, Value>, em: &str) {
     for part in em.split('~') {
         let Some((code, value)) = part.split_once('.') else { continue };
         if let Some((_, key)) = OF_USER.iter().find(|(own, _)| *own == code) {
-            if let Some(digest) = digest(value) {
+            if let Some(digest) = Digest::read(value).and_then(told) {
                 user.entry(*key).or_insert_with(|| digest.into());
             }
             continue;
@@ -60,8 +51,8 @@ pub fn add(data: &mut Map<String, Value>, em: &str) {
         // Of several addresses, the first.
         let code = code.strip_suffix('0').unwrap_or(code);
         let Some((_, key, form)) = OF_ADDRESS.iter().find(|(own, ..)| *own == code) else { continue };
-        let value = match (form, digest(value)) {
-            (Form::Digest, digest) => digest,
+        let value = match (form, Digest::read(value)) {
+            (Form::Digest, digest) => digest.and_then(told),
             (Form::Plain, None) if !value.is_empty() => Some(value.to_owned()),
             (Form::Plain, _) => None,
         };
@@ -77,13 +68,9 @@ pub fn add(data: &mut Map<String, Value>, em: &str) {
     }
 }
 
-/// Lower-case hex of a SHA-256 digest in either of its forms.
-fn digest(text: &str) -> Option<String> {
-    if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Some(text.to_ascii_lowercase());
-    }
-    let bytes = BASE64URL.decode(text).ok().filter(|bytes| bytes.len() == 32)?;
-    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+/// In hex, unless it says nothing.
+fn told(digest: Digest) -> Option<String> {
+    (!digest.is_of_nothing()).then(|| digest.to_string())
 }
 
 #[cfg(test)]
@@ -102,11 +89,25 @@ mod tests {
 
     #[test]
     fn digests_become_hex_whatever_their_form() {
-        for form in [ADA.to_owned(), ADA.to_uppercase(), "tfyF5VdV-eDQMKEKtEKbaylEhV-aDWAHf-gyvsvEHXI".to_owned()] {
-            assert_eq!(digest(&form).as_deref(), Some(ADA), "{form}");
+        let base64 = ["tfyF5VdV-eDQMKEKtEKbaylEhV-aDWAHf-gyvsvEHXI", "tfyF5VdV+eDQMKEKtEKbaylEhV+aDWAHf+gyvsvEHXI="];
+        for form in [ADA.to_owned(), ADA.to_uppercase()].into_iter().chain(base64.map(str::to_owned)) {
+            let expected = json!({"user_data": {"sha256_email_address": ADA}});
+            assert_eq!(added(json!({}), &format!("tv.1~em.{form}")), expected, "{form}");
         }
         for other in ["", "tv.1", "ada@example.com", "tfyF5VdV", &ADA[1..]] {
-            assert_eq!(digest(other), None, "{other}");
+            assert_eq!(added(json!({}), &format!("tv.1~em.{other}")), json!({}), "{other}");
+        }
+    }
+
+    #[test]
+    fn the_digest_of_nothing_says_nothing() {
+        let hex = Digest::of("").to_string();
+        for nothing in [&*hex, "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"] {
+            assert_eq!(
+                added(json!({}), &format!("tv.1~em.{nothing}~fn0.{nothing}~ct0.{nothing}")),
+                json!({}),
+                "{nothing}"
+            );
         }
     }
 

@@ -1,5 +1,5 @@
-//! SHA-256 digests: takes normalised text, or a digest that the site made already, gives the one form that the API
-//! reads, 64 lower-case hex digits.
+//! SHA-256 digests and hex: takes text, or a digest that somebody made already in any of the spellings that sites use;
+//! gives a [`Digest`], written as 64 lower-case hex digits. [`hex`] writes any other bytes so.
 
 use std::fmt;
 
@@ -15,6 +15,14 @@ const ANY_PADDING: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, ANY_PADDING);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, ANY_PADDING);
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// Lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from(DIGITS[usize::from(value)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
 
 /// A SHA-256 digest; displayed and serialised as lower-case hex.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,6 +52,11 @@ impl Digest {
         Some(Self(bytes))
     }
 
+    /// A digest in any of its spellings.
+    pub fn read(text: &str) -> Option<Self> {
+        Self::from_hex(text).or_else(|| Self::from_base64(text))
+    }
+
     /// A digest written as base64 of its 32 bytes, of either alphabet, padded or not.
     pub fn from_base64(text: &str) -> Option<Self> {
         // 32 bytes are 43 digits and one sign of padding.
@@ -66,7 +79,6 @@ impl Digest {
     }
 
     fn hex(&self) -> [u8; 64] {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut hex = [0; 64];
         for (pair, byte) in hex.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
             *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
@@ -144,18 +156,18 @@ mod tests {
         fn a_digest_in_any_spelling_stays_what_it_is(bytes: [u8; 32]) {
             let digest = Digest(bytes);
             let hex = digest.to_string();
+            prop_assert_eq!(&super::hex(&bytes), &hex);
             prop_assert_eq!(Digest::from_hex(&hex), Some(digest));
             prop_assert_eq!(Digest::from_hex(&hex.to_uppercase()), Some(digest));
             prop_assert_eq!(serde_json::to_value(digest).unwrap(), hex);
             for engine in [BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD] {
-                prop_assert_eq!(Digest::from_base64(&engine.encode(bytes)), Some(digest));
+                prop_assert_eq!(Digest::read(&engine.encode(bytes)), Some(digest));
             }
         }
 
         #[test]
         fn never_panics(text in ".*") {
-            Digest::from_hex(&text);
-            Digest::from_base64(&text);
+            Digest::read(&text);
         }
     }
 }
