@@ -116,7 +116,18 @@ impl<'r> Staging<'r> {
         if self.command("ls-files").args(["-z", "--"]).args(rules).run()?.bytes()?.is_empty() {
             return Err(Obstacle::NoRules.into());
         }
-        Ok(object(self.command("write-tree").run()?.text()?, "write-tree")?)
+        let tree = object(self.command("write-tree").run()?.text()?, "write-tree")?;
+        let list = ["-r", "-z", "--no-renames", "--name-only", self.base.name(), tree.name()];
+        let list = self.repository.reader("diff-tree").args(list).run()?.bytes()?;
+        let parts = self.repository.parts().map(|part| format!("{part}/"));
+        let is_ours = |path: &&str| parts.iter().any(|part| path.starts_with(part.as_str()));
+        match String::from_utf8_lossy(&list).split_terminator('\0').find(|path| !is_ours(path)) {
+            None => Ok(tree),
+            Some(path) => {
+                let words = format!("it adds {path} to the commit, which is no part of the container");
+                Err(Obstacle::Hook { name: "pre-commit", words }.into())
+            }
+        }
     }
 
     /// What was staged must be what is committed now: it is somebody's, and would otherwise be mixed up or lost.

@@ -226,6 +226,14 @@ async fn what_is_committed_is_what_was_checked() {
     assert!(ran.out.contains("parameter line \"one order\" -> \"2 orders\""), "{ran:?}");
     assert_eq!(repository.git(&["status", "--porcelain"]), "");
 
+    // Nor does a hook put anything else into a version.
+    repository.edit("rules/shop.yaml", "2 orders", "2.5 orders");
+    repository.place.write("README.md", "beside it");
+    repository.hook("pre-commit", "git add README.md");
+    let told = refused(&repository, &MESSAGE, "hook").await;
+    assert!(told.err.contains("it adds README.md to the commit"), "{told:?}");
+    repository.edit("rules/shop.yaml", "2.5 orders", "2 orders");
+
     // Somebody commits meanwhile: that commit is not undone by a tree that knows nothing of it.
     repository.edit("rules/shop.yaml", "2 orders", "3 orders");
     repository.hook("pre-commit", "unset GIT_INDEX_FILE; git commit -q --no-verify --allow-empty -m theirs");
