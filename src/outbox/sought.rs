@@ -36,14 +36,18 @@ enum By {
 #[derive(Clone, PartialEq, Eq)]
 struct Needle {
     text: Box<str>,
-    case: Case,
+    form: Form,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Case {
-    Counts,
-    /// The needle is in lower case.
-    Ignored,
+enum Form {
+    /// An e-mail address in lower case.
+    Address,
+    /// A digest in lower-case hex.
+    Hex,
+    Base64,
+    /// Whatever somebody looks for.
+    Text,
 }
 
 /// Why nothing can be looked for by a value. Does not repeat the value.
@@ -86,11 +90,11 @@ impl Sought {
     pub fn email(address: &str) -> Result<Self, NotSought> {
         let given = address.trim();
         let normalised = normalised_email(given).map_err(|_| NotSought::NotAnEmail)?;
-        let mut needles = vec![Needle { text: normalised.to_lowercase().into(), case: Case::Ignored }];
+        let mut needles = vec![Needle { text: normalised.to_lowercase().into(), form: Form::Address }];
         let texts = BTreeSet::from([&*normalised, given]);
         for digest in texts.into_iter().map(Digest::of) {
-            needles.push(Needle { text: digest.to_string().into(), case: Case::Ignored });
-            needles.extend(digest.base64().map(|text| Needle { text: text.into(), case: Case::Counts }));
+            needles.push(Needle { text: digest.to_string().into(), form: Form::Hex });
+            needles.extend(digest.base64().map(|text| Needle { text: text.into(), form: Form::Base64 }));
         }
         Ok(Self(By::Text(needles)))
     }
@@ -101,7 +105,7 @@ impl Sought {
         match text.chars().count() {
             0 => Err(NotSought::Empty),
             1..SHORTEST => Err(NotSought::TooShort),
-            _ => Ok(Self(By::Text(vec![Needle { text: text.into(), case: Case::Counts }]))),
+            _ => Ok(Self(By::Text(vec![Needle { text: text.into(), form: Form::Text }]))),
         }
     }
 
@@ -205,9 +209,9 @@ fn opprefs_in_text(text: &str, give: &mut impl FnMut(&str)) {
 /// Whether one of the needles stands in a text, or in what the text encodes.
 fn holds(text: &str, needles: &[Needle], layers: usize) -> bool {
     let lower = text.to_lowercase();
-    let stands = |needle: &Needle| match needle.case {
-        Case::Counts => stands_in(text, &needle.text),
-        Case::Ignored => stands_in(&lower, &needle.text),
+    let stands = |needle: &Needle| match needle.form {
+        Form::Address | Form::Hex => stands_in(&lower, needle),
+        Form::Base64 | Form::Text => stands_in(text, needle),
     };
     needles.iter().any(stands)
         || (layers > 1
@@ -217,17 +221,19 @@ fn holds(text: &str, needles: &[Needle], layers: usize) -> bool {
                 .any(|inner| holds(&inner, needles, layers - 1)))
 }
 
-/// Whether a needle stands in a text as a whole, and not within a longer word, address or token.
-fn stands_in(text: &str, needle: &str) -> bool {
-    text.match_indices(needle).any(|(start, _)| {
-        let (before, after) = (&text[..start], &text[start + needle.len()..]);
+/// Whether a needle stands in a text as a whole, and not within a longer word, address or token. A digest may stand behind
+/// a dot: Google's tags write `tv.1~em.<digest>`.
+fn stands_in(text: &str, needle: &Needle) -> bool {
+    let joins_behind_a_dot = matches!(needle.form, Form::Address | Form::Text);
+    text.match_indices(&*needle.text).any(|(start, _)| {
+        let (before, after) = (&text[..start], &text[start + needle.text.len()..]);
         let goes_on = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
         let mut next = after.chars();
         let is_whole_after = match next.next() {
             Some('.') => !next.next().is_some_and(goes_on),
             other => !other.is_some_and(goes_on),
         };
-        is_whole_after && !before.ends_with(|c| goes_on(c) || c == '.')
+        is_whole_after && !before.ends_with(|c| goes_on(c) || c == '.' && joins_behind_a_dot)
     })
 }
 

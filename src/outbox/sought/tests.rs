@@ -32,6 +32,8 @@ fn an_address_is_found_in_every_form_that_is_sent() {
         &*format!(r#"{{"em":"{upper}"}}"#),
         r#"{"em":"tfyF5VdV+eDQMKEKtEKbaylEhV+aDWAHf+gyvsvEHXI="}"#,
         r#"{"em":"tfyF5VdV-eDQMKEKtEKbaylEhV-aDWAHf-gyvsvEHXI"}"#,
+        r#"{"url":"https://a.example/?em=tv.1~em.tfyF5VdV-eDQMKEKtEKbaylEhV-aDWAHf-gyvsvEHXI~ctBerlin"}"#,
+        &*format!(r#"{{"body":"en=login&em=tv.1~em.{DIGEST}~pn.x"}}"#),
         r#"{"url":"https://a.example/?em=tfyF5VdV%2BeDQMKEKtEKbaylEhV%2BaDWAHf%2BgyvsvEHXI%3D"}"#,
     ] {
         assert!(is_in(&ada, body), "{body}");
@@ -55,6 +57,7 @@ fn addresses_and_tokens_of_others_are_left_alone() {
         r#"{}"#,
         "",
         &*format!(r#"["0{DIGEST}"]"#),
+        &*format!(r#"["{DIGEST}.sig"]"#),
     ] {
         assert!(!is_in(&ada, body), "{body}");
     }
