@@ -30,7 +30,7 @@ use crate::{
     error::Refusal,
     live::{Standing, Wish},
     outbox::{AcceptError, AccountState, Outbox},
-    trace::{SuppressedCall, TagVerdict, Trace},
+    trace::{Attention, SuppressedCall, TagVerdict, Trace},
 };
 
 /// The outcome of a hit that was accepted; the others are [`Refusal::outcome`]'s.
@@ -42,6 +42,7 @@ pub struct Metrics {
     hits: Family<HitLabels, Counter>,
     hit_seconds: Histogram,
     events: Counter,
+    bots: Counter,
     tags: Family<TagLabels, Counter>,
     suppressed: Family<DestinationLabels, Counter>,
     container: Family<ContainerLabels, Gauge>,
@@ -86,6 +87,7 @@ impl Default for Metrics {
             hits: Family::default(),
             hit_seconds: Histogram::new(HIT_BUCKETS),
             events: Counter::default(),
+            bots: Counter::default(),
             tags: Family::default(),
             suppressed: Family::default(),
             container: Family::default(),
@@ -99,6 +101,7 @@ impl Default for Metrics {
             metrics.hits.clone(),
         );
         registry.register("hit_seconds", "From a hit's head to its answer", metrics.hit_seconds.clone());
+        registry.register("bot_events", "Those of bots, which the container ignores", metrics.bots.clone());
         registry.register("events", "Events that hits brought", metrics.events.clone());
         registry.register("tags", "What became of tags that a trigger looked at", metrics.tags.clone());
         registry.register(
@@ -144,6 +147,7 @@ impl Metrics {
     /// A hit was decided.
     pub fn traced(&self, trace: &Trace) {
         self.events.inc_by(trace.events.len() as u64);
+        self.bots.inc_by(trace.events.iter().filter(|event| event.attention == Attention::Bot).count() as u64);
         for tag in trace.events.iter().flat_map(|event| &event.tags) {
             let outcome = match &tag.verdict {
                 TagVerdict::NotTriggered { .. } | TagVerdict::SampledOut { .. } => continue,

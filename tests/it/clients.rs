@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tidegate::client::pixel::GIF;
 
-use crate::harness::{HOST, Shop};
+use crate::harness::{HOST, Place, Shop, purchase};
 
 /// Consent Mode granted in full, as Google's tag reports it.
 const GRANTED: &str = "gcs=G111&gcd=13r3r3r3r5l1";
@@ -98,5 +98,32 @@ async fn each_client_says_which_methods_it_takes() {
     }
     let answer = shop.get("/collect").send().await.expect("an answer");
     assert_eq!(answer.status(), 404);
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_is_answered_as_anybody_and_nothing_is_sent_for_it() {
+    let place = Place::own_rules();
+    place.write("rules/settings.yaml", "settings: { privacy: { bots: ignore } }\n");
+    let shop = Shop::open_at(place).await;
+    let bot = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
+    let answer = shop.post(&purchase("bot-1")).header("user-agent", bot).send().await.expect("an answer");
+    assert_eq!(answer.status(), 204);
+    assert_eq!(answer.headers().get("set-cookie"), None);
+    let query = format!("v=2&tid=G-1&en=purchase&ep.transaction_id=bot-2&epn.value=1&cu=EUR&{GRANTED}");
+    let answer = shop.get(&format!("/g/collect?{query}")).header("host", HOST).header("user-agent", bot).send().await;
+    assert_eq!(answer.expect("an answer").status(), 204);
+    let pixel = "event=sign_up&event_id=bot-3&ad_storage=granted&page_location=https%3A%2F%2Fwww.example.com%2F";
+    let answer = shop.get(&format!("/p.gif?{pixel}")).header("host", HOST).header("user-agent", bot).send().await;
+    assert_eq!(answer.expect("an answer").bytes().await.expect("a body"), GIF);
+    shop.accept(&purchase("person")).await;
+    shop.wait_for(1).await;
+    assert_eq!(shop.stored_ids(), ["person"]);
+    let metrics = shop.http.get(format!("http://{}/metrics", shop.admin())).send().await.expect("an answer");
+    let metrics = metrics.text().await.expect("text");
+    assert!(
+        metrics.contains("tidegate_bot_events_total 3\n") && metrics.contains("tidegate_events_total 4\n"),
+        "{metrics}"
+    );
     shop.close().await;
 }

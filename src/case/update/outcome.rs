@@ -18,7 +18,7 @@ use crate::{
     consent::ConsentType,
     container::yaml::{self, Key, Node},
     pipeline::{Decided, Processed},
-    trace::{Note, TagTrace, TagVerdict},
+    trace::{Attention, Note, TagTrace, TagVerdict},
 };
 
 /// What came of a hit.
@@ -42,6 +42,10 @@ impl<'p> Outcome<'p> {
             }
         };
         let mut entries = vec![Entry::New("fired".into(), names(&self.fired()))];
+        let events = &self.processed.trace.events;
+        if !events.is_empty() && events.iter().all(|event| event.attention == Attention::Bot) {
+            entries.push(Entry::new("ignored", &json!("bot")));
+        }
         let mut rest: Vec<&str> = self.tags.iter().map(|tag| &*tag.tag).filter(|tag| !self.ran(tag)).collect();
         rest.dedup();
         if !rest.is_empty() {
