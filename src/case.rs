@@ -44,7 +44,7 @@ use crate::{
 mod check;
 pub mod coverage;
 mod expect;
-mod model;
+pub mod model;
 pub mod update;
 
 /// The clock of a case that names no time: 2026-01-01T12:00:00Z.

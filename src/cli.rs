@@ -17,6 +17,8 @@ mod diff;
 mod door;
 mod forget;
 mod publish;
+#[cfg(test)]
+mod reference;
 mod serve;
 mod test;
 mod trace;

@@ -29,6 +29,7 @@ pub mod folder;
 mod host;
 pub mod load;
 pub mod model;
+pub mod schema;
 pub mod yaml;
 
 pub use host::{Host, Hosts};

@@ -2,29 +2,33 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
     container::{
         diagnostic::quoted,
+        schema::RulesFile,
         yaml::{Node, OneOrMany, Placed, PlacedMap},
     },
     time::Timestamp,
 };
 
 /// A file of test cases, before the cases themselves are read.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct FileRule {
     /// Rules that the cases run in, in place of the container's own; for the test of a template.
+    #[schemars(with = "Option<RulesFile>")]
     pub container: Option<Node>,
     /// What holds for every case that says nothing else.
     #[serde(default)]
     pub defaults: Defaults,
     /// The cases by name; a name says what should happen.
+    #[schemars(with = "PlacedMap<CaseRule>")]
     pub cases: PlacedMap<Node>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Defaults {
     /// The server's clock, such as `2026-11-23T12:00:00Z`.
@@ -38,7 +42,7 @@ pub struct Defaults {
 }
 
 /// One case.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct CaseRule {
     pub now: Option<Now>,
     #[serde(default)]
@@ -56,9 +60,9 @@ pub struct CaseRule {
 }
 
 /// An instant as people write it, such as `2026-11-23T12:00:00Z`.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
-pub struct Now(pub Timestamp);
+pub struct Now(#[schemars(with = "String")] pub Timestamp);
 
 impl TryFrom<String> for Now {
     type Error = String;
@@ -72,7 +76,7 @@ impl TryFrom<String> for Now {
 }
 
 /// What the browser sends beside the event.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RequestRule {
     /// Path and query, such as `/g/collect?v=2&tid=G-TEST&en=page_view`; `/hit` if it is left out.
@@ -111,7 +115,7 @@ impl RequestRule {
 }
 
 /// What should come of a case. What is not named is not looked at.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Expect {
     /// The tags that ran, all of them, in any order.
@@ -163,13 +167,13 @@ impl Expect {
 }
 
 /// Why an event is not decided.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Ignored {
     Bot,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct ExpectedCall {
     pub tag: Option<String>,
     /// The account as it is shown, or its beginning, such as `openai:PIXEL`.

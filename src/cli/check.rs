@@ -12,6 +12,7 @@ use crate::{
         diagnostic::{Diagnostics, Severity, Sources},
         folder,
         load::{self, LoadOptions, Loaded},
+        schema::{self, FileKind},
     },
     settings::readable_environment,
 };
@@ -25,6 +26,9 @@ pub struct Check {
     /// Further environment variables that the container may read
     #[arg(long, env = "TIDEGATE_ALLOW_ENV", value_name = "NAME", value_delimiter = ',')]
     allow_env: Vec<String>,
+    /// Print the JSON Schema of a kind of file instead, for editors; no container is needed
+    #[arg(long, value_name = "KIND")]
+    schema: Option<Kind>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -32,8 +36,27 @@ enum Deny {
     Warnings,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Kind {
+    /// rules/*.yaml
+    Rules,
+    /// tags/*.yaml, the manifest of a template
+    Template,
+    /// *.test.yaml
+    Test,
+}
+
 impl Check {
     pub(super) fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        if let Some(kind) = self.schema {
+            let kind = match kind {
+                Kind::Rules => FileKind::Rules,
+                Kind::Template => FileKind::Template,
+                Kind::Test => FileKind::Test,
+            };
+            io::stdout().lock().write_all(schema::text(kind).as_bytes())?;
+            return Ok(Exit::Fine);
+        }
         let Loaded { container, mut diagnostics, sources } = load(context, &self.allow_env)?;
         check_cases(&sources, &mut diagnostics);
         let mut out = io::stdout().lock();

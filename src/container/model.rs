@@ -2,9 +2,11 @@
 //! doc comment explains the key to its users.
 
 use regex::{Regex, RegexBuilder};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::diagnostic::quoted;
+use super::schema;
 use super::yaml::{Node, OneOrMany, Placed, PlacedMap, Scalar, ScalarOr};
 
 pub mod variables;
@@ -16,7 +18,7 @@ const MAX_PATTERN_BYTES: usize = 1 << 20;
 pub const SECTIONS: [&str; 6] = ["variables", "triggers", "tags", "transformations", "consent", "settings"];
 
 /// A trigger: which events, and what must hold of them.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct TriggerRule {
     /// An event's name, a list of names, or `"*"` for all events.
     pub event: Option<OneOrMany<Placed<Box<str>>>>,
@@ -30,7 +32,7 @@ pub struct TriggerRule {
 }
 
 /// A share of the visitors, always the same ones.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct SampleRule {
     /// From 0 to 100, with four decimals at most.
     pub percent: Placed<f64>,
@@ -41,7 +43,7 @@ pub struct SampleRule {
 }
 
 /// A test of one value, or `any`/`all` of several conditions. Texts to compare with may hold `{{Variable}}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct ConditionRule {
     /// The variable whose value is tested.
     pub variable: Option<Placed<Box<str>>>,
@@ -75,7 +77,7 @@ pub struct ConditionRule {
 }
 
 /// A tag: a template put to use.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct TagRule {
     /// The template's name, such as `openai_conversion`.
     pub template: Placed<Box<str>>,
@@ -108,7 +110,7 @@ pub struct TagRule {
 }
 
 /// A span of time, by instants such as `2026-12-01T00:00:00Z`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct PeriodRule {
     pub from: Option<Placed<Box<str>>>,
@@ -117,7 +119,7 @@ pub struct PeriodRule {
 }
 
 /// A tag that runs before or after another.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct StepRule {
     pub tag: Placed<Box<str>>,
     /// The later of the two does not run if the earlier failed.
@@ -127,7 +129,7 @@ pub struct StepRule {
 
 /// A transformation: what some tags see of an event in place of what the site sent. It has one of `allow`, `exclude` and
 /// `augment`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct TransformationRule {
     /// The event data that the tags see, by dotted paths; nothing else.
     pub allow: Option<OneOrMany<Placed<Box<str>>>>,
@@ -147,7 +149,7 @@ pub struct TransformationRule {
     pub priority: i64,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WhenDeniedRule {
     /// The tag does not fire for this event.
@@ -158,7 +160,7 @@ pub enum WhenDeniedRule {
 }
 
 /// What the container says about consent.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ConsentRule {
     /// What holds where no signal spoke: `granted` or `denied`, by type.
@@ -179,21 +181,21 @@ pub struct ConsentRule {
     pub variables: Vec<Placed<VariableSourceRule>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct RegionRule {
     /// One code of ISO 3166-2, such as `ES` or `US-CA`, or several.
     pub region: OneOrMany<Placed<Box<str>>>,
     pub defaults: PlacedMap<StatusRule>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct GcdRule {
     /// What it means that a site set nothing and Google would assume a grant.
     pub unset: Option<Placed<UnsetRule>>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum UnsetRule {
     /// It counts for nothing.
@@ -202,7 +204,7 @@ pub enum UnsetRule {
     Allow,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TcfRule {
     /// Numbers in the Global Vendor List, by the names that templates use.
@@ -212,21 +214,21 @@ pub struct TcfRule {
 /// One consent type, or several.
 pub type TypesRule = OneOrMany<Placed<Box<str>>>;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct OneTrustRule {
     /// The types that a group of cookies stands for, by its id.
     pub groups: PlacedMap<TypesRule>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct AxeptioRule {
     /// The types that a vendor stands for, by its name at Axeptio.
     pub vendors: PlacedMap<TypesRule>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct VariableSourceRule {
     /// The variable's name.
     pub from: Placed<Box<str>>,
@@ -238,7 +240,7 @@ pub struct VariableSourceRule {
     pub denied_when: Option<OneOrMany<Scalar>>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StatusRule {
     Granted,
@@ -246,7 +248,7 @@ pub enum StatusRule {
 }
 
 /// The container's settings.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct SettingsRule {
     /// Further origins whose pages may send hits, such as `https://shop.example`.
@@ -255,7 +257,7 @@ pub struct SettingsRule {
 }
 
 /// What is withheld of visitors, from every tag.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct PrivacyRule {
     /// Whether addresses of visitors are cut short.
@@ -268,7 +270,7 @@ pub struct PrivacyRule {
     pub bots: Option<Placed<BotsRule>>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AddressRule {
     /// The address as it is.
@@ -277,7 +279,7 @@ pub enum AddressRule {
     Truncate,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AgentRule {
     /// The user agent as it is.
@@ -288,7 +290,7 @@ pub enum AgentRule {
     Drop,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BotsRule {
     /// They are visitors like others.
@@ -298,7 +300,7 @@ pub enum BotsRule {
 }
 
 /// A template's manifest, `tags/<name>.yaml`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct ManifestRule {
     /// What the template does, in one sentence.
     pub description: String,
@@ -315,38 +317,41 @@ pub struct ManifestRule {
     /// What the script may ask for.
     #[serde(default)]
     pub permissions: PermissionsRule,
-    /// Cookies that are expired where the visitor refuses what the tag needs: a list of names, or [`WhenRule`].
+    /// Cookies that are expired where the visitor refuses what the tag needs: a list of names, or `when` with a field.
+    #[schemars(with = "Option<schema::NamesOr<WhenRule>>")]
     pub expire_when_refused: Option<Node>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct PermissionsRule {
     /// Destinations that calls may go to, such as `openai`.
     pub destinations: Vec<Placed<Box<str>>>,
-    /// Hosts that calls may go to by `http::request`: a list such as `[api.example.com, "*.example.org"]`, or
-    /// [`FromRule`] with a field of type `url`.
+    /// Hosts that calls may go to by `http::request`: a list such as `[api.example.com, "*.example.org"]`, or `from` with
+    /// a field of type `url`.
+    #[schemars(with = "Option<schema::NamesOr<FromRule>>")]
     pub hosts: Option<Node>,
-    /// Cookies that may be set: a list of names, or [`FromRule`].
+    /// Cookies that may be set: a list of names, or `from` with a field.
+    #[schemars(with = "Option<schema::NamesOr<FromRule>>")]
     pub cookies: Option<Node>,
 }
 
 /// The cookies that a tag names in a field.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct FromRule {
     /// A fixed text, or a list whose elements have a fixed text `name`.
     pub from: Placed<Box<str>>,
 }
 
 /// All cookies that a tag may set, if it says so in a field.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct WhenRule {
     /// A fixed boolean.
     pub when: Placed<Box<str>>,
 }
 
 /// A field of a template.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct FieldRule {
     #[serde(rename = "type")]
     pub kind: FieldKind,
@@ -377,9 +382,9 @@ pub struct FieldRule {
 }
 
 /// A pattern of a manifest.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
-pub struct Pattern(Regex);
+pub struct Pattern(#[schemars(with = "String")] Regex);
 
 impl Pattern {
     pub fn is_match(&self, text: &str) -> bool {
@@ -396,7 +401,7 @@ impl TryFrom<String> for Pattern {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FieldKind {
     Text,

@@ -1,11 +1,12 @@
 //! What people write under `variables`.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::container::yaml::{Node, Placed, PlacedMap, ScalarOr, SpannedText};
 
 /// A variable: one of the kinds below, and what is made of its value.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct VariableRule {
     /// Always this value. A text may hold `{{Variable}}`.
     pub constant: Option<Node>,
@@ -45,7 +46,7 @@ pub struct VariableRule {
     pub format: Option<FormatRule>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UrlPartRule {
     Protocol,
@@ -57,7 +58,7 @@ pub enum UrlPartRule {
     Fragment,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct UrlRule {
     pub part: Option<UrlPartRule>,
     /// In place of `part`: a parameter of the query, percent-decoded.
@@ -68,7 +69,7 @@ pub struct UrlRule {
     pub input: Option<Node>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct CookieRule {
     pub name: Placed<Box<str>>,
     /// Resolve percent-escapes.
@@ -76,7 +77,7 @@ pub struct CookieRule {
     pub decode: bool,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BuiltInRule {
     ClientAddress,
@@ -91,7 +92,7 @@ pub enum BuiltInRule {
     UndefinedValue,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct EnvironmentRule {
     pub name: Placed<Box<str>>,
     /// What its text is read as.
@@ -99,7 +100,7 @@ pub struct EnvironmentRule {
     pub kind: EnvironmentKind,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EnvironmentKind {
     #[default]
@@ -108,7 +109,7 @@ pub enum EnvironmentKind {
     Boolean,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct LookupTableRule {
     /// The text that is looked up, such as `"{{Country}}"`.
     pub input: Node,
@@ -118,7 +119,7 @@ pub struct LookupTableRule {
     pub default: Option<Node>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct RandomRule {
     /// The least number; 0 if left out.
     pub min: Option<i64>,
@@ -126,21 +127,21 @@ pub struct RandomRule {
     pub max: Option<i64>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PointInTimeRule {
     Event,
     Received,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct TimestampRule {
     pub of: PointInTimeRule,
     #[serde(rename = "as", default)]
     pub form: TimeFormRule,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TimeFormRule {
     #[default]
@@ -150,7 +151,7 @@ pub enum TimeFormRule {
 }
 
 /// GTM's "Format Value", in its order.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct FormatRule {
     /// `lower` or `upper`, for texts.
     pub case: Option<CaseRule>,
@@ -164,14 +165,14 @@ pub struct FormatRule {
     pub when_false: Option<Node>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CaseRule {
     Lower,
     Upper,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct RegexTableRule {
     /// The text that is looked up, such as `"{{Page path}}"`.
     pub input: Node,
@@ -190,7 +191,7 @@ pub struct RegexTableRule {
     pub capture_groups: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct RegexRowRule {
     pub pattern: Placed<Box<str>>,
     pub output: Node,
