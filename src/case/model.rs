@@ -91,7 +91,7 @@ pub struct RequestRule {
     pub write_key: Option<WriteKeyRule>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WriteKeyRule {
     /// None was shown.
