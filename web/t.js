@@ -455,7 +455,7 @@
   // Begin.
 
   const begin = () => {
-    if (isOn("sessionHold")) guarded(() => (held = new Set(JSON.parse(sessionStorage.getItem(NAME)))))();
+    if (isOn("sessionHold")) guarded(() => (held = new Set(JSON.parse(sessionStorage.getItem(NAME))?.filter((event) => event.bare))))();
     if (isOn("tcf")) {
       followTcf();
       listen("load", followTcf);

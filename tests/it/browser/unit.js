@@ -519,6 +519,14 @@ const CASES = {
     SAME(await leave({ beforeConsent: "full" }), {});
     // Of a bare one nothing ran.
     SAME(await leave({ isBare: true }), ALL("denied"));
+    // What others left there costs nothing. (Cases share the store, so this one is the only one that uses it.)
+    for (const foreign of ["[null]", "[5]", "{}", "no JSON"]) {
+      const frame = await Frame.open({ sessionHold: "on" }, ({ window }) => window.sessionStorage.setItem("tidegate", foreign));
+      frame.gtag("consent", "update", ALL("granted"));
+      frame.gtag("event", "e", { value: 1 });
+      SAME(await frame.sent(1), [{ event: "e", value: 1 }]);
+      frame.window.sessionStorage.clear();
+    }
   },
 
   async "full sends all, wait nothing"() {
