@@ -236,3 +236,29 @@ pub fn readable_environment(allowed: &[String]) -> std::collections::BTreeMap<St
     let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
     std::env::vars_os().filter_map(text).filter(|(name, value)| may(name) && !value.is_empty()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_poll_is_a_whole_number_of_seconds_or_minutes() {
+        for (text, seconds) in [("30s", 30), ("5m", 300), ("7", 7)] {
+            assert_eq!(text.parse(), Ok(Poll(Duration::from_secs(seconds))));
+        }
+        for text in ["", "0s", "m", "1h", "-3s", "1.5s", "99999999m"] {
+            assert!(text.parse::<Poll>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_says_how_to_follow_needs_something_to_follow() {
+        let refusal = |stated: Stated| stated.over(Stated::default()).unwrap_err().to_string();
+        let branch = Stated { branch: Some("live".into()), ..Stated::default() };
+        assert!(refusal(branch).contains("name one"));
+        let webhook = Stated { webhook_secret: Some("HOOK".into()), ..Stated::default() };
+        assert!(refusal(webhook).contains("name one"));
+        let odd = Stated { remote: Some("../shop".into()), branch: Some("+a:b".into()), ..Stated::default() };
+        assert!(refusal(odd).contains("cannot be the name of a branch"));
+    }
+}

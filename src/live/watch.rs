@@ -40,8 +40,17 @@ pub fn watch(app: Arc<App>, home: Home) -> io::Result<()> {
     thread::Builder::new().name("live".into()).stack_size(STACK).spawn(move || watch.run(&orders)).map(|_| ())
 }
 
+/// Compiling a large container takes a core for a good while, and hits go first. On Linux priorities are a thread's own.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, 10) {
+        tracing::debug!("a lower priority was refused: {error}");
+    }
+}
+
 impl Watch {
     fn run(mut self, orders: &Receiver<Order>) {
+        give_way();
         let mut next = Instant::now() + EVERY;
         loop {
             let order = orders.recv_timeout(next.saturating_duration_since(Instant::now()));

@@ -127,6 +127,15 @@ fn only_the_gate_makes_a_permission() {
 }
 
 #[test]
+fn one_file_runs_programs_and_that_is_git() {
+    let is_command = |path: &Path| path.segments.windows(2).any(|pair| pair == ["process", "Command"]);
+    let runs = |source: &&Source| !source.is_test() && source.paths().iter().any(is_command);
+    let sources = source::read(&["src"]);
+    let runners: Vec<_> = sources.iter().filter(runs).map(|source| &*source.path).collect();
+    assert_eq!(runners, ["src/git/command.rs"]);
+}
+
+#[test]
 fn files_are_short() {
     let sources = source::read(&["src"]);
     let mut sources: Vec<_> = sources.iter().filter(|source| !source.is_test()).collect();
