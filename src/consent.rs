@@ -44,6 +44,10 @@ pub enum ConsentType {
 }
 
 impl ConsentType {
+    /// Those about advertising, which go together: CMPs have one category for them, opt-outs deny them all, and Google maps
+    /// the purposes of TCF strings to no others.
+    pub const AD: [Self; 3] = [Self::AdStorage, Self::AdUserData, Self::AdPersonalization];
+
     pub const ALL: [Self; 7] = [
         Self::AdStorage,
         Self::AdUserData,

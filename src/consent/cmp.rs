@@ -73,9 +73,6 @@ impl<'h> Cookies<'h> {
     }
 }
 
-/// The ad types together: CMPs have one category for them.
-const AD: [ConsentType; 3] = [ConsentType::AdStorage, ConsentType::AdUserData, ConsentType::AdPersonalization];
-
 /// A cookie's text, percent-decoded once. Sequences that are none stay as they are.
 fn decoded(raw: &[u8]) -> Result<Cow<'_, str>, Unreadable> {
     percent_decode(raw).decode_utf8().map_err(|_| Unreadable::NotText)

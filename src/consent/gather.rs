@@ -241,7 +241,7 @@ impl Evidence {
                     self.vendors = settings.vendors.iter().map(|id| (*id, string.for_vendor(*id))).collect();
                     let denied = string.in_general();
                     let is_open = |kind: &ConsentType| denied.get(*kind) == ConsentStatus::Unknown;
-                    Said::Tcf { denied, open: tcf::TYPES.into_iter().filter(is_open).collect() }
+                    Said::Tcf { denied, open: ConsentType::AD.into_iter().filter(is_open).collect() }
                 }
                 Err(fault) => Said::Unreadable(fault),
             }

@@ -7,11 +7,13 @@ use serde_json::Value;
 
 use super::{ConsentStatus, ConsentType, Statement, Unreadable};
 
-const AD: [ConsentType; 3] = [ConsentType::AdStorage, ConsentType::AdUserData, ConsentType::AdPersonalization];
-
 /// `Sec-GPC: 1`; there is no other value, and its absence says nothing.
 pub fn sec_gpc(value: &str) -> Result<Statement, Unreadable> {
-    if value.trim() == "1" { Ok(Statement::of(&AD, ConsentStatus::Denied)) } else { Err(Unreadable::WrongForm) }
+    if value.trim() == "1" {
+        Ok(Statement::of(&ConsentType::AD, ConsentStatus::Denied))
+    } else {
+        Err(Unreadable::WrongForm)
+    }
 }
 
 /// `npa`: 1 asks for ads that are not personalised.
@@ -30,7 +32,7 @@ pub fn us_privacy(text: &str) -> Result<Statement, Unreadable> {
         return Err(Unreadable::WrongForm);
     }
     match opted_out {
-        b'Y' | b'y' => Ok(Statement::of(&AD, ConsentStatus::Denied)),
+        b'Y' | b'y' => Ok(Statement::of(&ConsentType::AD, ConsentStatus::Denied)),
         _ => Ok(Statement::default()),
     }
 }
@@ -59,7 +61,7 @@ mod tests {
 
     #[test]
     fn opting_out_of_sale_denies_what_ads_need() {
-        let all = Statement::of(&AD, ConsentStatus::Denied);
+        let all = Statement::of(&ConsentType::AD, ConsentStatus::Denied);
         assert_eq!(sec_gpc("1"), Ok(all));
         for value in ["", "0", "true", "11"] {
             assert_eq!(sec_gpc(value), Err(Unreadable::WrongForm), "{value}");

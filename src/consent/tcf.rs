@@ -21,9 +21,6 @@ const MAX_LENGTH: usize = 16 * 1024;
 /// of a second.
 const DISCLOSURE_REQUIRED: u64 = 17_723_232_000;
 
-/// The types of which a string speaks. Google maps purposes to no others.
-pub const TYPES: [ConsentType; 3] = [ConsentType::AdStorage, ConsentType::AdUserData, ConsentType::AdPersonalization];
-
 /// A vendor's number in the Global Vendor List.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VendorId(pub u16);
@@ -89,7 +86,7 @@ impl TcString<'_> {
     /// the vendor, and the type is unknown.
     pub fn in_general(&self) -> Statement {
         let mut said = self.by_purposes(0);
-        for kind in TYPES {
+        for kind in ConsentType::AD {
             if said.get(kind) == ConsentStatus::Granted {
                 said.set(kind, ConsentStatus::Unknown);
             }
@@ -101,7 +98,9 @@ impl TcString<'_> {
     pub fn for_vendor(&self, id: VendorId) -> Statement {
         match self.vendor(id) {
             Vendor::Consented { restricted } => self.by_purposes(restricted),
-            Vendor::NoConsent | Vendor::NotDisclosed | Vendor::CutShort => Statement::of(&TYPES, ConsentStatus::Denied),
+            Vendor::NoConsent | Vendor::NotDisclosed | Vendor::CutShort => {
+                Statement::of(&ConsentType::AD, ConsentStatus::Denied)
+            }
         }
     }
 

@@ -99,6 +99,23 @@ fn every_module_is_either_core_or_edge() {
 }
 
 #[test]
+fn the_architecture_names_every_room() {
+    let Modules { core, edges } = Modules::of(&source::read(&["src"]));
+    let document = include_str!("../../docs/ARCHITECTURE.md");
+    let (_, table) = document.split_once("## The rooms").expect("a table of rooms");
+    let table = table.split("\n## ").next().unwrap_or_default();
+    let rooms: BTreeSet<_> = table.lines().filter_map(|line| line.strip_prefix('|')?.split('|').next()).collect();
+    let named: BTreeSet<_> = rooms.iter().flat_map(|room| room.split('`').skip(1).step_by(2)).collect();
+    assert_none(core.union(&edges).filter(|room| !named.contains(room.as_str())));
+    let known = |name: &&&str| match name.split_once('/') {
+        Some(("web", _)) => true,
+        Some((room, part)) => std::path::Path::new(&format!("src/{room}/{part}.rs")).exists(),
+        None => core.contains(**name) || edges.contains(**name),
+    };
+    assert_none(named.iter().filter(|name| !known(name)));
+}
+
+#[test]
 fn the_core_mentions_no_edge_and_no_clock() {
     let sources = source::read(&["src"]);
     let modules = Modules::of(&sources);

@@ -1,7 +1,7 @@
 //! Complianz' `cmplz_…` cookies: one for each category, `allow` or `deny`, and a list of the Consent Mode types that are
 //! granted. Takes those that are there; gives what they say, the strictest of both where they differ.
 
-use super::{AD, Answered, ConsentStatus, ConsentType, Statement, Told, Unreadable, decoded, status};
+use super::{Answered, ConsentStatus, ConsentType, Statement, Told, Unreadable, decoded, status};
 
 /// The cookies, as they stand in the request.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,7 +29,7 @@ pub fn decode(cookies: &Cookies<'_>) -> Result<Told, Unreadable> {
         (cookies.functional, &[ConsentType::FunctionalityStorage, ConsentType::SecurityStorage]),
         (cookies.preferences, &[ConsentType::PersonalizationStorage]),
         (cookies.statistics, &[ConsentType::AnalyticsStorage]),
-        (cookies.marketing, &AD),
+        (cookies.marketing, &ConsentType::AD),
     ];
     for (value, types) in categories {
         match value {

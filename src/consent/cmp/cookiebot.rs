@@ -3,14 +3,14 @@
 //!
 //! The whole value may be `-1`, where the visitor's region needs no consent, or `0`, where everything was declined.
 
-use super::{AD, Answered, ConsentStatus, ConsentType, Statement, Told, Unreadable, decoded, status};
+use super::{Answered, ConsentStatus, ConsentType, Statement, Told, Unreadable, decoded, status};
 
 /// Categories, and the types they stand for by Cookiebot's own mapping.
 const CATEGORIES: [(&str, &[ConsentType]); 4] = [
     ("necessary", &[ConsentType::SecurityStorage]),
     ("preferences", &[ConsentType::FunctionalityStorage, ConsentType::PersonalizationStorage]),
     ("statistics", &[ConsentType::AnalyticsStorage]),
-    ("marketing", &AD),
+    ("marketing", &ConsentType::AD),
 ];
 
 /// The stamp of a consent that nobody gave: the region needs none.

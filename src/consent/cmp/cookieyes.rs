@@ -3,14 +3,14 @@
 //!
 //! `consent:no` may stand beside categories that say yes, where a region's law is to opt out: the categories count.
 
-use super::{AD, Answered, ConsentType, Statement, Told, Unreadable, decoded, status};
+use super::{Answered, ConsentType, Statement, Told, Unreadable, decoded, status};
 
 /// Categories and the types they stand for; `performance` and `other` stand for none.
 const CATEGORIES: [(&str, &[ConsentType]); 4] = [
     ("necessary", &[ConsentType::SecurityStorage]),
     ("functional", &[ConsentType::FunctionalityStorage, ConsentType::PersonalizationStorage]),
     ("analytics", &[ConsentType::AnalyticsStorage]),
-    ("advertisement", &AD),
+    ("advertisement", &ConsentType::AD),
 ];
 
 pub fn decode(raw: &[u8]) -> Result<Told, Unreadable> {

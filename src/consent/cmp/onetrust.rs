@@ -3,7 +3,7 @@
 //!
 //! A group that is absent is unknown, not denied: sites define groups of their own, and leave out what they do not need.
 
-use super::{AD, Answered, ConsentStatus, ConsentType, Statement, Told, Unreadable, decoded, decoded_again, status};
+use super::{Answered, ConsentStatus, ConsentType, Statement, Told, Unreadable, decoded, decoded_again, status};
 use crate::consent::ConsentTypes;
 
 /// Which types a group stands for, by its id.
@@ -18,7 +18,7 @@ impl Default for Groups {
         groups.set("C0002", ConsentTypes::of(&[ConsentType::AnalyticsStorage]));
         groups
             .set("C0003", ConsentTypes::of(&[ConsentType::FunctionalityStorage, ConsentType::PersonalizationStorage]));
-        groups.set("C0004", ConsentTypes::of(&AD));
+        groups.set("C0004", ConsentTypes::of(&ConsentType::AD));
         groups
     }
 }
