@@ -405,3 +405,15 @@ impl fmt::Display for TagVerdict {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_joined_another_says_so() {
+        let ran = |joined| TagVerdict::Ran { calls: 1, suppressed: Vec::new(), joined, cookies: Vec::new() };
+        assert_eq!(ran(0).to_string(), "ran: 1 call");
+        assert_eq!(ran(1).to_string(), "ran: 1 call, in one request with an earlier event of this hit");
+    }
+}

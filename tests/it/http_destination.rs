@@ -208,5 +208,18 @@ async fn a_batch_of_ga4_reaches_google_as_it_came_and_again_until_it_is_taken() 
             assert_eq!(taken.headers.get(name), None, "{name}");
         }
     }
+    // One order, told of to two properties.
+    for property in ["G-1", "G-2"] {
+        let query = format!("v=2&tid={property}&cid=1.2&gcs=G111&gcd=13r3r3r3r5l1&en=purchase&ep.transaction_id=T-1");
+        let answer = shop.get(&format!("/g/collect?{query}")).header("host", crate::harness::HOST).send().await;
+        assert_eq!(answer.expect("an answer").status(), 204);
+    }
+    let taken = google.wait_for(4).await;
+    for property in ["tid=G-1", "tid=G-2"] {
+        assert!(
+            taken[2..].iter().any(|taken| taken.line.starts_with("GET ") && taken.line.contains(property)),
+            "{taken:?}"
+        );
+    }
     shop.close().await;
 }

@@ -43,7 +43,11 @@ pub fn onward(event: &Event, hit: &Hit, position: usize, agent: Passing, user_da
     let is_own = |pair: &Pair<'_>| own.iter().any(|other| other.name == pair.name);
     let effective: Vec<&Pair<'_>> = own.iter().chain(shared.iter().filter(|pair| !is_own(pair))).collect();
     let sieve = Sieve { event, agent, user_data, effective: &effective };
-    let line = line.map(|_| own.iter().filter_map(|pair| sieve.sift(pair)).collect::<Vec<_>>().join("&").into());
+    let line = line.map(|_| {
+        let line = own.iter().filter_map(|pair| sieve.sift(pair)).collect::<Vec<_>>().join("&");
+        // An empty line would be no event, even where the hit's query says all of it.
+        if line.is_empty() { "&".into() } else { line.into() }
+    });
     let shared = shared.iter().map(|pair| match sieve.sift(pair) {
         _ if is_own(pair) => Shared::Open,
         Some(text) => Shared::Goes(text.into()),

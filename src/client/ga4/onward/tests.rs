@@ -95,6 +95,12 @@ fn a_line_says_nothing_of_what_it_does_not_share() {
 }
 
 #[test]
+fn a_line_of_which_nothing_is_left_is_an_event_all_the_same() {
+    let of = onwards("v=2&tid=G-1&en=a", b"sst.x=1\n&\nep.x=1", |_| ());
+    assert_eq!(of.iter().map(|(_, line)| line.as_deref().unwrap()).collect::<Vec<_>>(), ["&", "&", "ep.x=1"]);
+}
+
+#[test]
 fn stray_bytes_get_their_encoding() {
     let of = onwards("v=2&tid=G-1&ep.a=#1\t&dt=\u{e4}", b"en=a&ep.x=\xff\x00 y", |_| ());
     assert_eq!(of[0], ("v=2&tid=G-1&ep.a=%231%09&dt=\u{e4}".to_owned(), Some("en=a&ep.x=%FF%00%20y".to_owned())));
