@@ -40,7 +40,7 @@ fn every_broken_container_is_told_what_is_wrong() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/diagnostics");
     let mut containers: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     containers.sort();
-    assert!(containers.len() >= 30, "found only {}", containers.len());
+    assert!(containers.len() >= 60, "found only {}", containers.len());
     // Not insta's glob!, which would take in the failures of tests that run at the same time.
     let differs = |container: &PathBuf| {
         let mut settings = insta::Settings::clone_current();
