@@ -164,7 +164,8 @@ impl StripQuery {
 
     fn query<'a>(&self, query: &'a str, depth: usize) -> Cow<'a, str> {
         rewrite(query, |name, value| {
-            if self.names.iter().any(|own| own.fits(name)) {
+            let letters = letters(name);
+            if self.names.iter().any(|own| own.fits(&letters)) {
                 return Fate::Goes;
             }
             if self.emails == Emails::Go && (holds_email(name) || holds_email(value)) {
@@ -219,8 +220,8 @@ impl NamePattern {
         is_good.then(|| Self { text: letters.into(), open: (start, if is_any { Open::Yes } else { end }) })
     }
 
+    /// `name` is one of [`letters`] alone.
     fn fits(&self, name: &str) -> bool {
-        let name = letters(name);
         match self.open {
             (Open::No, Open::No) => *name == *self.text,
             (Open::No, Open::Yes) => name.starts_with(&*self.text),

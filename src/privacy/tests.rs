@@ -1,6 +1,7 @@
 //! What cases do not reach: the request as a script would pass it on.
 
 use http::Method;
+use proptest::prelude::*;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -128,4 +129,27 @@ fn without_switches_nothing_is_copied() {
     let hit = hit("dl=https%3A%2F%2Fa.example%2F%3Femail%3Dx", "b", &HEADERS);
     let seen = Privacy::default().of_hit(&hit, Client::DataLayer);
     assert!(Arc::ptr_eq(&hit, &seen));
+}
+
+proptest! {
+    #[test]
+    fn no_request_breaks_it_and_no_whole_address_stays(
+        query in "([a-z_.]{0,4}=(203\\.0\\.113\\.7|%32%30%33\\.0\\.113\\.7|[0-9a-f:.%&]{0,9}|/.?email=.{0,4}))*|.{0,30}",
+        body in "(en=a&dl=https%3A%2F%2Fa%3Femail%3Db.{0,9}\r?\n?){0,3}|.{0,30}",
+        header in "[ -~]{0,20}|203\\.0\\.113\\.7, 1",
+        value in "203\\.0\\.113\\.7(:1)?|.{0,20}",
+    ) {
+        let hit = hit(&query, &body, &[("x-any", &header)]);
+        for detail in [AgentDetail::Whole, AgentDetail::Reduced, AgentDetail::Dropped] {
+            let privacy = all(detail);
+            let seen = privacy.of_hit(&hit, Client::Ga4);
+            let whole = |text: &str| text.trim() == "203.0.113.7";
+            let mut parameters = form_urlencoded::parse(seen.query.as_bytes());
+            prop_assert!(!parameters.any(|(_, value)| whole(&value)), "{}", seen.query);
+            prop_assert!(!seen.header("x-any").unwrap_or_default().contains("203.0.113.7"));
+            let mut event = event(json!({"a": value.clone(), "b": [value.clone()], "page_location": value.clone()}));
+            privacy.of_event(&mut event, &mut Vec::new());
+            prop_assert!(!Value::Object(event.data).to_string().contains("\"203.0.113.7"));
+        }
+    }
 }
