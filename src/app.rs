@@ -2,6 +2,7 @@
 //! shared.
 
 use std::{
+    cell::RefCell,
     collections::BTreeSet,
     hash::RandomState,
     sync::{
@@ -17,16 +18,20 @@ use uuid::{Builder, Uuid};
 
 use crate::{
     client::Client,
+    consent::Evidence,
     container::Container,
     deduplication::{self, RecentCalls, Restoring},
     error::Refusal,
+    history::{History, Picked},
     hit::{Hit, HitId},
+    kept::Seen,
     live::Live,
     metrics::Metrics,
     outbox::{AcceptError, Forgotten, Outbox, Record, StoreError, sought::Sought},
-    pipeline::{self, Decided, Surroundings},
+    pipeline::{self, Decided, Look, Surroundings},
     time::Timestamp,
     trace::{Attention, ClientVerdict, Level, TOLD_AT_WORK, TagTrace, Trace},
+    variable::Moment,
 };
 
 /// Shared by every handler; cheap to clone as an [`Arc`].
@@ -36,6 +41,7 @@ pub struct App {
     pub metrics: Metrics,
     /// Why what is live is not what should be, and the way to the one who sees to it.
     pub live: Live,
+    pub history: Arc<History>,
     draining: AtomicBool,
     recent: Arc<RecentCalls>,
 }
@@ -54,7 +60,12 @@ pub enum Readiness {
 impl App {
     /// # Errors
     /// The outbox cannot be read.
-    pub async fn open(container: Container, outbox: Arc<dyn Outbox>, metrics: Metrics) -> Result<Self, StoreError> {
+    pub async fn open(
+        container: Container,
+        outbox: Arc<dyn Outbox>,
+        history: Arc<History>,
+        metrics: Metrics,
+    ) -> Result<Self, StoreError> {
         metrics.container(&container.version);
         let recent = Arc::new(RecentCalls::new(RECENT_BYTES, [RandomState::new(), RandomState::new()]));
         let mut restoring = Restoring::new(Arc::clone(&recent));
@@ -62,7 +73,7 @@ impl App {
         outbox.accepted_since(since, Box::new(move |past| restoring.see(&past))).await?;
         let container = ArcSwap::from_pointee(container);
         let (live, draining) = (Live::default(), AtomicBool::new(false));
-        Ok(Self { container, outbox, metrics, live, draining, recent })
+        Ok(Self { container, outbox, metrics, live, history, draining, recent })
     }
 
     pub fn container(&self) -> Arc<Container> {
@@ -93,19 +104,28 @@ impl App {
     /// Takes a hit all the way to a durable outbox. `Ok` means durable.
     pub async fn take(self: &Arc<Self>, client: Client, hit: Hit) -> Result<Decided, Refusal> {
         let (id, received) = (hit.id, hit.received);
-        let (version, processed) = {
+        let is_picked = self.history.picks(received);
+        let (version, processed, picked) = {
             let container = self.container.load();
             let recent = Some(&*self.recent);
+            let seen = RefCell::new(Vec::new());
+            let look = |moment: &Moment<'_>, evidence: &Evidence| {
+                seen.borrow_mut().push(Seen::of(moment, evidence));
+            };
+            let look = is_picked.then_some(&look as Look<'_>);
             let surroundings = Surroundings {
                 clock: monotonic_clock,
                 new_id: &random_id,
                 recent,
                 told: TOLD_AT_WORK,
-                look: None,
+                look,
                 stated: Default::default(),
             };
             let processed = pipeline::process(&container, client, &Arc::new(hit), surroundings);
-            (Arc::clone(&container.version), processed)
+            let picked = is_picked.then(|| Picked { container: Arc::clone(&container), events: seen.take() });
+            // Of what the container ignores, nothing was seen.
+            let picked = picked.filter(|picked| !picked.events.is_empty());
+            (Arc::clone(&container.version), processed, picked)
         };
         let trace = processed.trace;
         let mut decided = match processed.result {
@@ -116,33 +136,43 @@ impl App {
             }
         };
         if decided.calls.is_empty() && decided.withdrawn.is_empty() {
-            self.happened(&trace);
+            self.happened(&trace, picked);
             return Ok(decided);
         }
         let record = Record { hit: id, accepted: received, version, calls: std::mem::take(&mut decided.calls) };
         // A task of its own: whoever sent the hit may go away, and this is done all the same.
         let app = Arc::clone(self);
-        tokio::spawn(async move { app.settle(record, decided, &trace).await }).await.unwrap_or_else(|error| {
+        tokio::spawn(async move { app.settle(record, decided, &trace, picked).await }).await.unwrap_or_else(|error| {
             tracing::error!(target: "tidegate::hit", hit = %id, "a hit could not be settled: {error}");
             Err(Refusal::NotDurable(AcceptError::Closed))
         })
     }
 
     /// Makes a hit's calls durable, and then does the rest.
-    async fn settle(&self, record: Record, mut decided: Decided, trace: &Trace) -> Result<Decided, Refusal> {
+    async fn settle(
+        &self,
+        record: Record,
+        mut decided: Decided,
+        trace: &Trace,
+        picked: Option<Picked>,
+    ) -> Result<Decided, Refusal> {
         let Record { hit, accepted, .. } = record;
         if !record.calls.is_empty() {
             self.outbox.accept(record).await.map_err(Refusal::NotDurable)?;
             self.recent.remember(&decided.keys, accepted);
         }
-        self.happened(trace);
+        self.happened(trace, picked);
         self.withdraw(hit, std::mem::take(&mut decided.withdrawn)).await;
         Ok(decided)
     }
 
     /// Tells of a hit of which all is durable: of one that was refused, nothing happened.
-    fn happened(&self, trace: &Trace) {
+    fn happened(&self, trace: &Trace, picked: Option<Picked>) {
         self.metrics.traced(trace);
+        self.history.served(&trace.version, trace.events.len());
+        if let Some(picked) = picked {
+            self.history.keep(picked);
+        }
         tell(trace);
     }
 

@@ -16,6 +16,7 @@ mod deliveries;
 mod diff;
 mod door;
 mod forget;
+mod impact;
 mod publish;
 #[cfg(test)]
 mod reference;
@@ -57,6 +58,7 @@ enum Command {
     #[command(subcommand)]
     Deliveries(deliveries::Deliveries),
     Forget(forget::Forget),
+    Impact(impact::Impact),
     Audit(audit::Audit),
 }
 
@@ -100,6 +102,7 @@ pub fn run() -> ExitCode {
         Command::Versions(versions) => versions.run(&context),
         Command::Deliveries(deliveries) => deliveries.run(&context),
         Command::Forget(forget) => forget.run(&context),
+        Command::Impact(impact) => impact.run(&context),
         Command::Audit(audit) => audit.run(&context),
     };
     let exit = result.unwrap_or_else(|error| {

@@ -1,13 +1,15 @@
 //! The desk where people look after deliveries: what waits, what died, what is to be done about it, and what is to be
 //! forgotten. The same for the command line, with or without a running server, and later for the admin.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     audit::{Actor, Audit, Begun, Entry, Outcome},
     delivery::{Delivery, status::State},
+    digest::Digest,
+    history::{self, History},
     outbox::{
         CallFilter, CallId, CallState, Forgotten, ListQuery, Outbox, Page, StoreError, StoredCall,
         sought::{NotSought, Sought},
@@ -24,6 +26,24 @@ pub struct Desk {
     outbox: Arc<dyn Outbox>,
     delivery: Option<Arc<Delivery>>,
     audit: Audit,
+    keeper: Keeper,
+}
+
+/// Who keeps hits.
+#[derive(Clone)]
+pub enum Keeper {
+    Server(Arc<History>),
+    /// Nobody at the moment; what was kept is in this data folder.
+    Folder(PathBuf),
+}
+
+impl Keeper {
+    async fn forget(&self, texts: BTreeSet<String>) -> anyhow::Result<u64> {
+        match self {
+            Self::Server(history) => history.forget(texts).await,
+            Self::Folder(folder) => history::forget(folder, texts).await,
+        }
+    }
 }
 
 /// One account's standing.
@@ -65,6 +85,20 @@ impl ForgetWish {
         }
     }
 
+    /// The texts by which kept hits are looked for. They hold neither e-mail addresses nor click references as such, but a
+    /// site may have sent one under any name.
+    fn texts(&self) -> BTreeSet<String> {
+        match self {
+            Self::EventId(text) | Self::Oppref(text) => BTreeSet::from([text.clone()]),
+            Self::Email(address) => {
+                let given = address.trim();
+                let texts = [given.to_owned(), given.to_lowercase()];
+                let digests = texts.iter().map(|text| Digest::of(text).to_string()).collect::<Vec<_>>();
+                texts.into_iter().chain(digests).collect()
+            }
+        }
+    }
+
     /// What kind of value it names, and the value: an address in the form in which it is hashed.
     fn subject(&self) -> (&'static str, String) {
         match self {
@@ -80,13 +114,15 @@ impl ForgetWish {
 pub struct ForgetReport {
     #[serde(flatten)]
     pub forgotten: Forgotten,
+    /// How many kept hits.
+    pub kept: u64,
     pub audit_entry: i64,
     pub fingerprint: String,
 }
 
 impl Desk {
-    pub fn new(outbox: Arc<dyn Outbox>, delivery: Option<Arc<Delivery>>, audit: Audit) -> Self {
-        Self { outbox, delivery, audit }
+    pub fn new(outbox: Arc<dyn Outbox>, delivery: Option<Arc<Delivery>>, audit: Audit, keeper: Keeper) -> Self {
+        Self { outbox, delivery, audit, keeper }
     }
 
     /// Forgets every call that holds a value, from the files too, and writes down that it was done.
@@ -102,11 +138,12 @@ impl Desk {
         let forgotten = async {
             let forgotten = self.outbox.forget(&sought).await?;
             self.outbox.scrub().await?;
-            Ok::<_, StoreError>(forgotten)
+            let kept = self.keeper.forget(wish.texts()).await?;
+            anyhow::Ok((forgotten, kept))
         };
         let forgotten = forgotten.await;
         let outcome = match &forgotten {
-            Ok(forgotten) => Outcome::Forgotten(*forgotten),
+            Ok((forgotten, _)) => Outcome::Forgotten(*forgotten),
             Err(error) => Outcome::Failed { words: error.to_string() },
         };
         match &outcome {
@@ -123,7 +160,8 @@ impl Desk {
             ),
         }
         self.auditing(move |audit| audit.end(id, &outcome)).await?;
-        Ok(ForgetReport { forgotten: forgotten?, audit_entry: id, fingerprint })
+        let (forgotten, kept) = forgotten?;
+        Ok(ForgetReport { forgotten, kept, audit_entry: id, fingerprint })
     }
 
     /// The last entries of the audit log, oldest first.

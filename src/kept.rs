@@ -7,7 +7,7 @@
 //! cookie, an id or user data. What is not kept cannot be guessed: [`Recall`] hands the rules what is known, and tells
 //! when they ask for more.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -21,8 +21,10 @@ use crate::{
     },
     container::Container,
     digest::hex,
+    event::Event,
+    hit::Hit,
     pipeline,
-    script::Given,
+    script::{Given, HitTime},
     time::Timestamp,
     variable::Moment,
 };
@@ -33,6 +35,45 @@ pub mod recall;
 pub mod shape;
 
 pub use recall::Recall;
+
+/// An event as rules saw it, and what its visitor allowed: what something may be kept of.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    event: Arc<Event>,
+    hit: Arc<Hit>,
+    client: Client,
+    consent: ConsentState,
+    evidence: Evidence,
+}
+
+impl Seen {
+    pub fn of(moment: &Moment<'_>, evidence: &Evidence) -> Self {
+        let Given { event, hit, client, consent, .. } = moment.given;
+        let (event, hit) = (Arc::clone(event), Arc::clone(hit));
+        Self { event, hit, client: *client, consent: *consent, evidence: evidence.clone() }
+    }
+
+    pub fn event(&self) -> &Event {
+        &self.event
+    }
+
+    pub fn hit(&self) -> &Hit {
+        &self.hit
+    }
+
+    /// For questions, which run no script.
+    fn given(&self) -> Given {
+        Given {
+            event: Arc::clone(&self.event),
+            hit: Arc::clone(&self.hit),
+            client: self.client,
+            position: 0,
+            consent: self.consent,
+            hit_time: HitTime::new(Duration::ZERO),
+            clock: || Duration::ZERO,
+        }
+    }
+}
 
 /// What is kept of one event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -130,26 +171,26 @@ const TELLING: [ConsentType; 4] =
 
 impl Kept {
     /// What stays of an event that this container decided. `None` if its very name may be about somebody.
-    pub fn of(container: &Container, given: &Given, evidence: &Evidence, key: &DayKey) -> Option<Self> {
+    pub fn of(container: &Container, seen: &Seen, key: &DayKey) -> Option<Self> {
         const MINUTE: i64 = 60_000;
-        let event = &given.event;
+        let event = &seen.event;
         if !shape::is_plain_name(&event.name) {
             return None;
         }
-        let may_tell = TELLING.into_iter().any(|kind| given.consent.is_granted(kind));
+        let may_tell = TELLING.into_iter().any(|kind| seen.consent.is_granted(kind));
         let detail = if may_tell { Detail::Pseudonyms } else { Detail::Shape };
         let mut kept = Self {
-            at: Timestamp(given.hit.received.0.div_euclid(MINUTE) * MINUTE),
+            at: Timestamp(seen.hit.received.0.div_euclid(MINUTE) * MINUTE),
             version: (&*container.version).into(),
-            client: given.client.name().into(),
+            client: seen.client.name().into(),
             event: (&*event.name).into(),
             detail,
-            consent: KeptConsent::of(container, given, evidence),
+            consent: KeptConsent::of(container, seen),
             data: shape::of(&event.data, detail, key),
             answers: BTreeMap::new(),
         };
         if detail == Detail::Pseudonyms {
-            kept.answers = question::answers(container, &Moment::new(container, given), &kept, key);
+            kept.answers = question::answers(&Moment::new(container, &seen.given()), &kept, key);
         }
         Some(kept)
     }
@@ -160,7 +201,8 @@ impl Kept {
 }
 
 impl KeptConsent {
-    fn of(container: &Container, given: &Given, evidence: &Evidence) -> Self {
+    fn of(container: &Container, seen: &Seen) -> Self {
+        let Seen { event, consent, evidence, .. } = seen;
         let mut vendors = BTreeMap::new();
         if evidence.depends_on_recipients() {
             for tag in &container.tags {
@@ -169,13 +211,13 @@ impl KeptConsent {
                 }
             }
         }
-        let sent = match &given.event.signals.chance {
+        let sent = match &event.signals.chance {
             Chance::First => Sent::Once,
             Chance::Bare => Sent::Bare,
             Chance::Whole => Sent::Whole,
             Chance::Second { then } => Sent::Again { then: answers(&evidence.state_then(then)) },
         };
-        Self { choice: given.consent.choice, answers: answers(&given.consent), vendors, sent }
+        Self { choice: consent.choice, answers: answers(consent), vendors, sent }
     }
 
     /// What holds under a container: where no signal spoke, its own default does. `None` if that depends on a vendor of

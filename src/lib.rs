@@ -57,6 +57,7 @@ pub mod demo;
 pub mod desk;
 pub mod error;
 pub mod git;
+pub mod history;
 pub mod live;
 pub mod logging;
 pub mod metrics;

@@ -28,6 +28,7 @@ use crate::{
         status::{State, Status},
     },
     error::Refusal,
+    history::History,
     live::{Standing, Wish},
     outbox::{AcceptError, AccountState, Outbox},
     trace::{Attention, SuppressedCall, TagVerdict, Trace},
@@ -197,6 +198,12 @@ impl Metrics {
         registry.register_collector(Box::new(Deliveries { outbox, delivery }));
     }
 
+    /// Shows what the history keeps at every scrape.
+    pub fn watch_history(&self, history: Arc<History>) {
+        let mut registry = self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        registry.register_collector(Box::new(Kept { history }));
+    }
+
     /// Everything, in `OpenMetrics` text.
     pub fn text(&self) -> String {
         let registry = self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -263,6 +270,35 @@ impl Collector for Deliveries {
         counters(&mut encoder, "deliveries_dead", "Calls given up on.", &statuses, |s| s.counts.dead)?;
         counters(&mut encoder, "deliveries_revived", "Dead letters taken back.", &statuses, |s| s.counts.revived)?;
         counters(&mut encoder, "deliveries_attempts", "Requests to the destination.", &statuses, |s| s.counts.attempts)
+    }
+}
+
+/// The history, read at every scrape.
+struct Kept {
+    history: Arc<History>,
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Kept")
+    }
+}
+
+impl Collector for Kept {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let counts = self.history.counts();
+        let help = "Hits, by whether something of them is kept for a day, and if not, why.";
+        let mut family = encoder.encode_descriptor("kept_hits", help, None, MetricType::Counter)?;
+        for (outcome, hits) in counts.outcomes() {
+            ConstCounter::new(hits).encode(family.encode_family(&[("outcome", outcome)])?)?;
+        }
+        let bytes = ConstGauge::new(i64::try_from(counts.bytes()).unwrap_or(i64::MAX));
+        bytes.encode(encoder.encode_descriptor(
+            "history_bytes",
+            "Size of history.db with its log.",
+            None,
+            MetricType::Gauge,
+        )?)
     }
 }
 

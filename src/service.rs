@@ -26,7 +26,8 @@ use crate::{
         openai::OpenAi,
         secrets::{Binding, Environment, Secrets},
     },
-    desk::Desk,
+    desk::{Desk, Keeper},
+    history::{self, History},
     logging::DeliveryLog,
     metrics::Metrics,
     outbox::{
@@ -83,10 +84,13 @@ impl Service {
         let delivery = Arc::new(Delivery::start(Arc::clone(&outbox), destinations, surroundings));
         let metrics = Metrics::default();
         metrics.watch_deliveries(Arc::clone(&outbox), Arc::clone(&delivery));
-        let app = Arc::new(App::open(container, Arc::clone(&outbox), metrics).await?);
+        let options = history::Options { keep: settings.keep_hits, max_bytes: settings.history_bytes };
+        let history = Arc::new(History::open(folder.path(), options).context("cannot start the history")?);
+        metrics.watch_history(Arc::clone(&history));
+        let app = Arc::new(App::open(container, Arc::clone(&outbox), Arc::clone(&history), metrics).await?);
 
         let (stop, stopping) = watch::channel(false);
-        let desk = Desk::new(outbox, Some(Arc::clone(&delivery)), Audit::of(folder.path()));
+        let desk = Desk::new(outbox, Some(Arc::clone(&delivery)), Audit::of(folder.path()), Keeper::Server(history));
         let (proxies, limit) = (settings.trusted_proxies.clone(), settings.rate_limit);
         let collect = Arc::new(Collect::new(Arc::clone(&app), proxies, limit, write_keys));
         let (sites_address, admin_address) = (sites.local_addr()?, admin.local_addr()?);
@@ -127,6 +131,7 @@ impl Service {
         }
         self.delivery.stop(DELIVERY_TIME).await;
         self.app.outbox.close().await;
+        self.app.history.close().await;
     }
 }
 

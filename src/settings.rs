@@ -9,8 +9,8 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::{
-    call::SecretName, container::load::is_always_readable, delivery::guard::Exempt, git::Remote, live::Follow,
-    logging::LogFormat, site_paths::SitePaths,
+    call::SecretName, container::load::is_always_readable, delivery::guard::Exempt, git::Remote, history::KeepHits,
+    live::Follow, logging::LogFormat, site_paths::SitePaths,
 };
 
 /// What an operator said, by flag, environment or file; silent where `None`.
@@ -66,6 +66,12 @@ pub struct Stated {
     /// Megabytes of disk that are kept free for settling deliveries [default: 64]
     #[arg(long, env = "TIDEGATE_DISK_RESERVE", value_name = "MB")]
     pub disk_reserve: Option<u64>,
+    /// Whether shapes and pseudonyms of hits are kept for a day, to hold changes against; off deletes them [default: on]
+    #[arg(long, env = "TIDEGATE_KEEP_HITS", value_name = "ON|OFF", hide_possible_values = true)]
+    pub keep_hits: Option<KeepHits>,
+    /// Bytes that history.db may take; the oldest goes first [default: 268435456]
+    #[arg(long, env = "TIDEGATE_HISTORY_BYTES", value_name = "BYTES")]
+    pub history_bytes: Option<u64>,
     /// Seconds between "not ready" and the end of accepting, when stopping [default: 0]
     #[arg(long, env = "TIDEGATE_DRAIN", value_name = "SECONDS")]
     pub drain: Option<u64>,
@@ -89,6 +95,9 @@ pub struct Stated {
     pub log_format: Option<LogFormat>,
 }
 
+/// With less, history.db could not hold its tables and a few hits.
+const MIN_HISTORY_BYTES: u64 = 1 << 20;
+
 /// The settings in force.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -107,6 +116,8 @@ pub struct Settings {
     pub max_connections: usize,
     /// Bytes.
     pub disk_reserve: u64,
+    pub keep_hits: KeepHits,
+    pub history_bytes: u64,
     pub drain: Duration,
     pub follow: Option<Follow>,
     /// What the webhook is signed with; there is none without.
@@ -162,6 +173,8 @@ impl Stated {
                 .map_or(10_000, NonZeroUsize::get)
                 .min(1_000_000),
             disk_reserve: self.disk_reserve.or(file.disk_reserve).unwrap_or(64).saturating_mul(1024 * 1024),
+            keep_hits: self.keep_hits.or(file.keep_hits).unwrap_or_default(),
+            history_bytes: self.history_bytes.or(file.history_bytes).unwrap_or(256 << 20).max(MIN_HISTORY_BYTES),
             drain: Duration::from_secs(self.drain.or(file.drain).unwrap_or(0)),
             follow,
             webhook_secret,

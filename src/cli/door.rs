@@ -13,7 +13,7 @@ use crate::{
     audit::{Actor, Audit, Entry},
     control,
     data_folder::{DataFolder, OpenError},
-    desk::{AccountReport, Desk, ForgetReport, ForgetWish, Selection},
+    desk::{AccountReport, Desk, ForgetReport, ForgetWish, Keeper, Selection},
     outbox::{
         CallId, ListQuery, Outbox, Page, StoredCall,
         embedded::{Embedded, Options},
@@ -54,7 +54,10 @@ impl Door {
             Ok(folder) => {
                 let store = Embedded::open(data, Options::default()).context("cannot open the outbox")?;
                 let outbox: Arc<dyn Outbox> = Arc::new(store);
-                Ok(Self::Store { desk: Desk::new(outbox, None, Audit::of(data)), _folder: folder })
+                Ok(Self::Store {
+                    desk: Desk::new(outbox, None, Audit::of(data), Keeper::Folder(data.to_owned())),
+                    _folder: folder,
+                })
             }
         }
     }

@@ -86,6 +86,8 @@ fn say(out: &mut impl Write, context: &Context, report: &ForgetReport) -> anyhow
         writeln!(out, "{}", serde_json::to_string_pretty(report)?)?;
     } else {
         writeln!(out, "{pending} pending {} and {dead} dead {} forgotten", calls(pending), letters(dead))?;
+        let kept = report.kept;
+        writeln!(out, "{kept} kept {} forgotten; they hold no e-mail address, click or visitor id", hits(kept))?;
         if in_flight > 0 {
             let (were, they) = if in_flight == 1 { ("was", "it") } else { ("were", "they") };
             writeln!(
@@ -97,11 +99,15 @@ fn say(out: &mut impl Write, context: &Context, report: &ForgetReport) -> anyhow
         writeln!(out, "what was delivered earlier is with its destination, and has to be asked for there")?;
         writeln!(out, "audit entry {}, fingerprint {}", report.audit_entry, report.fingerprint)?;
     }
-    Ok(if pending + dead > 0 && in_flight == 0 { Exit::Fine } else { Exit::FoundWrong })
+    Ok(if pending + dead + report.kept > 0 && in_flight == 0 { Exit::Fine } else { Exit::FoundWrong })
 }
 
 fn calls(count: u64) -> &'static str {
     if count == 1 { "call" } else { "calls" }
+}
+
+fn hits(count: u64) -> &'static str {
+    if count == 1 { "hit" } else { "hits" }
 }
 
 fn letters(count: u64) -> &'static str {

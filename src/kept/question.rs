@@ -19,7 +19,8 @@ use crate::{
 };
 
 /// What the rules that look at an event find where the kept event does not tell.
-pub fn answers(container: &Container, moment: &Moment<'_>, kept: &Kept, key: &DayKey) -> BTreeMap<Box<str>, bool> {
+pub fn answers(moment: &Moment<'_>, kept: &Kept, key: &DayKey) -> BTreeMap<Box<str>, bool> {
+    let container = moment.container;
     let recall = Recall::new(kept, Some(key));
     let given = recall.given(container);
     let recalled = Moment::recalled(container, &given, &recall);

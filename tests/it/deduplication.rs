@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tidegate::{
     app::{self, App},
     client::Client,
+    history::{self, History},
     hit::{Hit, Through},
     metrics::Metrics,
     outbox::embedded::{Embedded, Options},
@@ -169,7 +170,10 @@ async fn a_caller_that_goes_away_is_remembered() {
     let place = Place::own_rules();
     fs::create_dir_all(place.data()).expect("a folder");
     let outbox = Arc::new(Embedded::open(&place.data(), Options::default()).expect("the store opens"));
-    let app = Arc::new(App::open(place.load(), outbox, Metrics::default()).await.expect("the app opens"));
+    let options = history::Options { keep: history::KeepHits::Off, max_bytes: 1 << 20 };
+    let history = Arc::new(History::open(place.path(), options).expect("a thread"));
+    let app = App::open(place.load(), outbox, history, Metrics::default()).await;
+    let app = Arc::new(app.expect("the app opens"));
     let hit = || {
         let received = Timestamp::now();
         Hit {

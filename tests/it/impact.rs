@@ -24,7 +24,7 @@ use tidegate::{
     },
     hit::{Hit, HitId, Through},
     kept::{
-        DayKey, Kept,
+        DayKey, Kept, Seen,
         impact::{Impact, Remembered, impact},
     },
     pipeline::{self, Surroundings},
@@ -110,7 +110,9 @@ fn keep(container: &Container, sent: &Sent, defaults: &Map<String, Value>) -> Ve
         new_id: &|| Uuid::nil(),
         recent: None,
         told: 0,
-        look: Some(&|moment, evidence| kept.borrow_mut().extend(Kept::of(container, moment.given, evidence, &KEY))),
+        look: Some(&|moment, evidence| {
+            kept.borrow_mut().extend(Kept::of(container, &Seen::of(moment, evidence), &KEY))
+        }),
         stated: Default::default(),
     };
     pipeline::process(container, Client::DataLayer, &Arc::new(hit), surroundings).result.expect("a good hit");

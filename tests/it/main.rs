@@ -26,6 +26,7 @@ mod forget;
 mod full_disk;
 mod git;
 mod harness;
+mod history;
 mod http_destination;
 mod impact;
 mod layers;
