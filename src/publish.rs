@@ -1,7 +1,11 @@
 //! From a draft to a version: takes the container's repository and what is wished for; looks at exactly the tree that is
 //! to be committed (its check, its test cases, what changes in words), and commits it if nothing is wrong with it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{
     case::{self, Bench, CaseResult, Setting},
@@ -9,9 +13,11 @@ use crate::{
         diagnostic::{Diagnostics, Severity, Sources},
         diff::{self, Change},
         folder,
-        load::{self, LoadOptions},
+        load::{self, LoadOptions, Loaded},
     },
     git::{Changed, Commit, GitError, Hindered, Obstacle, Place, Reach, Ready, Repository, Staging, Tree},
+    history,
+    kept::impact::Impact,
 };
 
 /// What somebody wants to become the next version.
@@ -22,6 +28,8 @@ pub struct Wish {
     pub message: Option<String>,
     pub mode: Mode,
     pub reach: Reach,
+    /// The folder in which a server keeps hits, to hold the change against.
+    pub data: PathBuf,
 }
 
 #[derive(Clone, Debug)]
@@ -46,9 +54,21 @@ pub struct Report {
     pub branch: String,
     /// The container's files that are committed.
     pub files: Vec<Changed>,
+    /// What the change would have meant for the hits that a server keeps.
+    pub impact: Known,
     /// Files of the draft that git is told to ignore, although a container would read them.
     pub ignored: Vec<String>,
     pub outcome: Outcome,
+}
+
+/// What is known of a change's impact.
+#[derive(Debug)]
+pub enum Known {
+    Impact(Box<Impact>),
+    /// Nobody keeps hits here, one of the two versions is broken, or there is no change.
+    Nothing,
+    /// Why what is kept cannot be read.
+    Unreadable(String),
 }
 
 #[derive(Debug)]
@@ -127,10 +147,9 @@ pub fn publish(
         Some(parent) => container_of(repository, parent)?.files,
         None => Sources::new(),
     };
-    let mut report = look(repository, &staging, &tree, &before, environment)?;
-    report.branch.clone_from(&ready.branch);
-    if let Some(fault) = report.examined.fault() {
-        report.outcome = fault;
+    let look = Look { repository, staging: &staging, branch: &ready.branch, before, environment, data: &wish.data };
+    let mut report = look.at(&tree)?;
+    if report.examined.fault().is_some() {
         return Ok(report);
     }
     if report.files.is_empty() {
@@ -145,9 +164,8 @@ pub fn publish(
     repository.before_commit(&staging)?;
     let hooked = staging.write()?;
     if hooked != tree {
-        report = Report { branch: report.branch, ..look(repository, &staging, &hooked, &before, environment)? };
-        if let Some(fault) = report.examined.fault() {
-            report.outcome = fault;
+        report = look.at(&hooked)?;
+        if report.examined.fault().is_some() {
             return Ok(report);
         }
     }
@@ -162,24 +180,51 @@ pub fn publish(
     Ok(report)
 }
 
-/// What a version is, and how it differs from the one before.
-///
-/// # Errors
-/// Git fails.
-fn look(
-    repository: &Repository,
-    staging: &Staging<'_>,
-    tree: &Commit,
-    before: &Sources,
-    environment: &BTreeMap<String, String>,
-) -> Result<Report, Hindered> {
-    let files = repository.tree(tree)?;
-    let changes = diff::compare(before, &files.files, &folder::library());
-    let examined = Examined { changes, ..examine(files, &tree.to_string(), environment) };
-    let mut ignored = staging.ignored()?;
-    ignored.retain(|path| folder::is_read(path));
-    let changed = staging.changed(tree)?;
-    Ok(Report { examined, branch: String::new(), files: changed, ignored, outcome: Outcome::Nothing })
+/// What trees are looked at with, on their way to be a version.
+struct Look<'a> {
+    repository: &'a Repository,
+    staging: &'a Staging<'a>,
+    branch: &'a str,
+    /// The files of the newest version.
+    before: Sources,
+    environment: &'a BTreeMap<String, String>,
+    data: &'a Path,
+}
+
+impl Look<'_> {
+    /// What a tree is, and how it differs from the newest version.
+    fn at(&self, tree: &Commit) -> Result<Report, Hindered> {
+        let files = self.repository.tree(tree)?;
+        let changes = diff::compare(&self.before, &files.files, &folder::library());
+        let after = files.files.clone();
+        let examined = Examined { changes, ..examine(files, &tree.to_string(), self.environment) };
+        let fault = examined.fault();
+        let impact = if fault.is_none() { self.impact(&examined, &after) } else { Known::Nothing };
+        let mut ignored = self.staging.ignored()?;
+        ignored.retain(|path| folder::is_read(path));
+        Ok(Report {
+            examined,
+            branch: self.branch.to_owned(),
+            files: self.staging.changed(tree)?,
+            impact,
+            ignored,
+            outcome: fault.unwrap_or(Outcome::Nothing),
+        })
+    }
+
+    fn impact(&self, examined: &Examined, after: &Sources) -> Known {
+        if examined.changes.is_empty() || !self.data.is_dir() {
+            return Known::Nothing;
+        }
+        let library = folder::library();
+        let load = |files: &Sources| compile(files, "", self.environment, &library).container;
+        let (Some(old), Some(new)) = (load(&self.before), load(after)) else { return Known::Nothing };
+        match history::impact(self.data, &old, &new) {
+            Ok(impact) if impact.events == 0 => Known::Nothing,
+            Ok(impact) => Known::Impact(Box::new(impact)),
+            Err(error) => Known::Unreadable(format!("{error:#}")),
+        }
+    }
 }
 
 /// The files of a commit; none where it holds no container.
@@ -216,15 +261,19 @@ pub fn check(
     environment: &BTreeMap<String, String>,
     library: &Sources,
 ) -> (Diagnostics, Sources) {
-    let options =
-        LoadOptions { version, environment, absent_environment: Severity::Warning, library, inline: None, seats: 1 };
-    let loaded = load::load(&tree.files, options);
+    let loaded = compile(&tree.files, version, environment, library);
     let mut diagnostics = loaded.diagnostics;
     diagnostics.extend(tree.findings);
     for (path, bytes) in tree.files.iter().filter(|(path, _)| load::is_test_file(path)) {
         case::check_file(path, bytes, &mut diagnostics);
     }
     (diagnostics, loaded.sources)
+}
+
+fn compile(files: &Sources, version: &str, environment: &BTreeMap<String, String>, library: &Sources) -> Loaded {
+    let options =
+        LoadOptions { version, environment, absent_environment: Severity::Warning, library, inline: None, seats: 1 };
+    load::load(files, options)
 }
 
 /// A push that was refused before is made up for, now that there is nothing new.

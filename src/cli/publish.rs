@@ -1,6 +1,9 @@
 //! `tidegate publish`: makes the draft the next version, after it was checked, tested and told in words.
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    io::{self, IsTerminal, Write},
+    path::PathBuf,
+};
 
 use anyhow::bail;
 use clap::Args;
@@ -10,7 +13,7 @@ use super::{Context, Exit, Format, report as report_findings};
 use crate::{
     container::{diff, folder},
     git::{Changed, Hindered, How, Reach, Repository},
-    publish::{self, Mode, Outcome, Published, Push, Report, Source, Wish},
+    publish::{self, Known, Mode, Outcome, Published, Push, Report, Source, Wish},
     settings::readable_environment,
 };
 
@@ -29,6 +32,9 @@ pub struct Publish {
     /// Publish rules/ and tags/ as they were in this commit, as a new version
     #[arg(long, value_name = "COMMIT")]
     rollback: Option<String>,
+    /// Folder with a server's state: what the change would have meant for the hits that it keeps is told
+    #[arg(long, env = "TIDEGATE_DATA", default_value = ".tidegate", value_name = "FOLDER")]
+    data: PathBuf,
     /// Further environment variables that the container may read
     #[arg(long, env = "TIDEGATE_ALLOW_ENV", value_name = "NAME", value_delimiter = ',')]
     allow_env: Vec<String>,
@@ -42,6 +48,7 @@ impl Publish {
             message: self.message,
             mode: if self.dry_run { Mode::Look } else { Mode::Publish },
             reach: if self.push { Reach::Upstream } else { Reach::Here },
+            data: self.data,
         };
         let mut out = io::stdout().lock();
         match publish::publish(&repository, &wish, &readable_environment(&self.allow_env)) {
@@ -127,6 +134,11 @@ fn as_text(out: &mut (impl Write + IsTerminal), format: Format, report: &Report,
             writeln!(out)?;
             out.write_all(diff::text(&examined.changes).as_bytes())?;
             files(out, &report.files)?;
+            match &report.impact {
+                Known::Impact(impact) => write!(out, "\n{impact}")?,
+                Known::Unreadable(words) => writeln!(out, "\nimpact: {words}")?,
+                Known::Nothing => {}
+            }
             writeln!(out)?;
             published(out, report)?;
         }
@@ -186,7 +198,7 @@ fn published(out: &mut impl Write, report: &Report) -> io::Result<()> {
 }
 
 fn as_json(report: &Report) -> Value {
-    let Report { examined, branch, files, ignored, outcome } = report;
+    let Report { examined, branch, files, impact, ignored, outcome } = report;
     let (name, commit, push, left_behind) = match outcome {
         Outcome::Nothing => ("nothing", None, None, None),
         Outcome::Broken => ("broken", None, None, None),
@@ -201,6 +213,10 @@ fn as_json(report: &Report) -> Value {
             };
             ("published", Some(commit), push, left_behind.as_ref())
         }
+    };
+    let impact = match impact {
+        Known::Impact(impact) => Some(impact),
+        Known::Nothing | Known::Unreadable(_) => None,
     };
     let failed: Vec<_> = examined
         .failed()
@@ -218,6 +234,7 @@ fn as_json(report: &Report) -> Value {
         "diagnostics": examined.diagnostics,
         "cases": { "passed": examined.cases.len() - failed.len(), "failed": failed },
         "changes": examined.changes,
+        "impact": impact,
         "files": files,
         "ignored": ignored,
     })

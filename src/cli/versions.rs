@@ -1,15 +1,21 @@
 //! `tidegate versions`: what was published, by whom and when, and whether it could go live.
 
-use std::io::{self, Write};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::{Context, Exit, Format, publish::repository};
 use crate::{
     container::{diagnostic::Diagnostics, folder},
     git::{GitError, Repository, Version},
+    history::{self, Served},
     publish,
     settings::readable_environment,
     time::Timestamp,
@@ -24,6 +30,9 @@ pub struct Versions {
     /// How many
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     limit: usize,
+    /// Folder with a server's state: how many hits each version decided there is told
+    #[arg(long, env = "TIDEGATE_DATA", default_value = ".tidegate", value_name = "FOLDER")]
+    data: PathBuf,
     /// Further environment variables that the container may read
     #[arg(long, env = "TIDEGATE_ALLOW_ENV", value_name = "NAME", value_delimiter = ',')]
     allow_env: Vec<String>,
@@ -36,6 +45,7 @@ impl Versions {
         let from = from.with_context(|| format!("there is no commit {:?}", self.from))?;
         let environment = readable_environment(&self.allow_env);
         let library = folder::library();
+        let served = served(&repository, &self.data)?;
         let mut listed = Vec::new();
         for version in repository.versions(&from, self.limit)? {
             let check = match repository.tree(&version.commit) {
@@ -43,7 +53,8 @@ impl Versions {
                 Err(GitError::NoRules { .. } | GitError::TooLarge { .. }) => Check::no_container(),
                 Err(error) => return Err(error.into()),
             };
-            listed.push((version, check));
+            let hits = served.get(version.commit.name()).copied();
+            listed.push(Listed { version, check, hits });
         }
         let mut out = io::stdout().lock();
         match context.format {
@@ -52,6 +63,14 @@ impl Versions {
         }
         Ok(Exit::Fine)
     }
+}
+
+/// A version and what is known of it.
+struct Listed {
+    version: Version,
+    check: Check,
+    /// How many hits it decided, if a server here counted them.
+    hits: Option<u64>,
 }
 
 /// What `tidegate check` says of a version today.
@@ -72,25 +91,51 @@ impl Check {
     }
 }
 
-fn as_text(out: &mut impl Write, repository: &Repository, listed: &[(Version, Check)]) -> anyhow::Result<()> {
+/// How many hits each version decided, by its commit. A commit that touches neither `rules/` nor `tags/` is the version
+/// before it.
+fn served(repository: &Repository, data: &Path) -> anyhow::Result<BTreeMap<String, u64>> {
+    const MOST: usize = 200;
+    let mut hits = BTreeMap::new();
+    if !data.is_dir() {
+        return Ok(hits);
+    }
+    for Served { version, hits: more, .. } in history::versions_served(data)?.into_iter().take(MOST) {
+        let Some(commit) = repository.commit(&version)? else { continue };
+        if let Some(version) = repository.versions(&commit, 1)?.pop() {
+            *hits.entry(version.commit.name().to_owned()).or_default() += more;
+        }
+    }
+    Ok(hits)
+}
+
+fn as_text(out: &mut impl Write, repository: &Repository, listed: &[Listed]) -> anyhow::Result<()> {
     if listed.is_empty() {
         writeln!(out, "no version yet: no commit in {} touches rules/ or tags/", repository.root().display())?;
         return Ok(());
     }
-    let rows = listed.iter().map(|(version, check)| {
-        [version.commit.to_string(), minute(version.seconds), version.author.clone(), check.words.clone()]
+    let is_counted = listed.iter().any(|one| one.hits.is_some());
+    let rows = listed.iter().map(|Listed { version, check, hits }| {
+        let hits = is_counted.then(|| counted(*hits));
+        let cells = [version.commit.to_string(), minute(version.seconds), version.author.clone(), check.words.clone()];
+        cells.into_iter().chain(hits).collect::<Vec<_>>()
     });
     let rows: Vec<_> = rows.collect();
-    let width = |column: usize| rows.iter().map(|row| unicode_width::UnicodeWidthStr::width(&*row[column])).max();
-    for (row, (version, _)) in rows.iter().zip(listed) {
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max();
+    for (row, Listed { version, .. }) in rows.iter().zip(listed) {
         for (column, cell) in row.iter().enumerate() {
-            let missing =
-                width(column).unwrap_or_default().saturating_sub(unicode_width::UnicodeWidthStr::width(&**cell));
+            let missing = width(column).unwrap_or_default().saturating_sub(cell.width());
             write!(out, "{cell}{}  ", " ".repeat(missing))?;
         }
         writeln!(out, "{}", version.subject)?;
     }
     Ok(())
+}
+
+fn counted(hits: Option<u64>) -> String {
+    match hits.unwrap_or_default() {
+        1 => "1 hit".to_owned(),
+        hits => format!("{hits} hits"),
+    }
 }
 
 /// `2026-11-25 14:03Z`
@@ -100,10 +145,10 @@ fn minute(seconds: i64) -> String {
     minute.map_or(text, |minute| format!("{minute}Z"))
 }
 
-fn as_json(out: &mut impl Write, listed: &[(Version, Check)]) -> anyhow::Result<()> {
+fn as_json(out: &mut impl Write, listed: &[Listed]) -> anyhow::Result<()> {
     let versions: Vec<_> = listed
         .iter()
-        .map(|(version, check)| {
+        .map(|Listed { version, check, hits }| {
             json!({
                 "commit": version.commit.name(),
                 "author": { "name": version.author, "email": version.email },
@@ -111,6 +156,7 @@ fn as_json(out: &mut impl Write, listed: &[(Version, Check)]) -> anyhow::Result<
                 "subject": version.subject,
                 "body": version.body,
                 "check": { "errors": check.errors, "warnings": check.warnings },
+                "hits": hits,
             })
         })
         .collect();

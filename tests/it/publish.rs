@@ -6,7 +6,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 use serde_json::json;
 
 use crate::{
-    harness::Ran,
+    harness::{Ran, Shop, purchase},
     repository::{CASES, RULES, Repository, git_in},
 };
 
@@ -366,4 +366,33 @@ async fn a_branch_elsewhere_gets_versions_in_order_or_not_at_all() {
     let ran = grace.tidegate(&["publish", "-m", "Fourth version", "--push"]).await;
     assert!(ran.code == Some(1) && ran.out.contains("not pushed") && ran.out.contains("closed on Fridays"), "{ran:?}");
     assert_eq!(grace.git(&["log", "-1", "--format=%s"]), "Fourth version");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_held_against_kept_hits_and_versions_count_them() {
+    let repository = Repository::new();
+    // What is live is a commit that touches no rules; its hits are those of the version before it.
+    repository.place.write("README.md", "beside it");
+    repository.git(&["add", "README.md"]);
+    repository.git(&["commit", "-q", "-m", "Say what it is"]);
+    let mut shop = Shop::spawn(repository.place, &[]).await;
+    for number in 0..3 {
+        shop.accept(&purchase(&format!("kept-{number}"))).await;
+    }
+    shop.stop().await;
+
+    let consent = |text: &str| text.replace("ad_storage", "analytics_storage");
+    shop.place.write("rules/shop.yaml", &consent(RULES));
+    shop.place.write("rules/shop.test.yaml", &consent(CASES));
+    let looked = shop.tidegate(&["publish", "--dry-run"]).await;
+    assert_eq!(looked.code, Some(0), "{looked:?}");
+    let words = "\"Log orders\" fired 3 -> 0, 3 newly blocked by consent\n";
+    assert!(looked.out.contains(words), "{looked:?}");
+    let json = shop.tidegate(&["publish", "-m", "x", "--format", "json"]).await.json();
+    assert_eq!((&json["outcome"], &json["impact"]["events"]), (&json!("published"), &json!(3)));
+
+    let versions = shop.tidegate(&["versions"]).await;
+    let lines: Vec<_> = versions.out.lines().collect();
+    assert!(lines[0].ends_with("  0 hits  x") && lines[1].ends_with("  3 hits  First version"), "{versions:?}");
+    shop.close().await;
 }
