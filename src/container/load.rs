@@ -114,6 +114,8 @@ pub fn load(files: &Sources, options: LoadOptions<'_>) -> Loaded {
     let transformations = transformations.list;
     let settings = settings::compile(&rules.settings, &mut diagnostics);
 
+    variable_names.note_unused(&mut diagnostics);
+    trigger_names.note_unused(&mut diagnostics);
     let container = (!diagnostics.has_errors()).then(|| {
         let version = options.version.into();
         Container::assemble(Parts { version, tags, triggers, variables, transformations, consent, settings, scripts })

@@ -1,6 +1,7 @@
 //! Named items of the rules files, from sections to items with places, and the references from one item to another.
 
 use std::{
+    cell::RefCell,
     collections::{HashMap, HashSet},
     sync::Arc,
 };
@@ -53,6 +54,10 @@ pub struct Names {
     unread: Unread,
     /// Of variables: those that are secrets. They have no value, so that no reference may lead to them.
     secrets: HashMap<usize, SecretName>,
+    /// Where each stands in its file.
+    places: Vec<Place>,
+    /// Those that something refers to.
+    used: RefCell<HashSet<usize>>,
 }
 
 impl<T> Default for Items<T> {
@@ -109,7 +114,9 @@ impl<T: for<'de> Deserialize<'de>> Items<T> {
 
     /// The items, and their names for references. `kind` is what messages call one of them.
     pub fn into_parts(self, kind: &'static str) -> (Vec<Item<T>>, Names) {
-        (self.list, Names { kind, index: self.index, unread: self.unread, secrets: HashMap::new() })
+        let places = self.list.iter().map(|item| item.place.clone()).collect();
+        let (secrets, used) = (HashMap::new(), RefCell::default());
+        (self.list, Names { kind, index: self.index, unread: self.unread, secrets, places, used })
     }
 }
 
@@ -117,6 +124,7 @@ impl Names {
     /// Where the item of this name stands; reports a name that nothing bears.
     pub fn find(&self, name: &str, place: &Place, owner: &str, diagnostics: &mut Diagnostics) -> Option<usize> {
         let found = self.index.get(name).copied();
+        self.used.borrow_mut().extend(found);
         if found.is_none() && !self.may_be_unread(name) {
             let message = format!("there is no {} {}", self.kind, quoted(name));
             let code = match self.kind {
@@ -145,7 +153,25 @@ impl Names {
     /// The secret that a text stands for: one that is nothing but a reference to it.
     pub fn secret(&self, text: &str) -> Option<&SecretName> {
         let name = text.strip_prefix("{{")?.strip_suffix("}}")?.trim();
-        self.secrets.get(self.index.get(name)?)
+        let index = self.index.get(name)?;
+        let secret = self.secrets.get(index)?;
+        self.used.borrow_mut().insert(*index);
+        Some(secret)
+    }
+
+    /// Notes what nothing refers to, in a container that is good otherwise: in another one, the reference may be the fault.
+    pub fn note_unused(&self, diagnostics: &mut Diagnostics) {
+        if diagnostics.has_errors() {
+            return;
+        }
+        let used = self.used.borrow();
+        let mut unused: Vec<_> = self.index.iter().filter(|(_, index)| !used.contains(index)).collect();
+        unused.sort_unstable_by_key(|(_, index)| **index);
+        for (name, index) in unused {
+            let Some(place) = self.places.get(*index) else { continue };
+            let message = format!("nothing uses the {} {}", self.kind, quoted(name));
+            diagnostics.push(Diagnostic::note("unused", message).at(place.clone()));
+        }
     }
 
     fn may_be_unread(&self, name: &str) -> bool {
