@@ -64,11 +64,12 @@ impl Repository {
         let answer = match Command::reader(folder, "rev-parse").args(asked).run() {
             Ok(answer) => answer,
             // A plain folder needs no git.
-            Err(GitError::NotInstalled) if !lies_in_a_repository(folder) => return Ok(None),
+            Err(GitError::NotInstalled) if repository_above(folder).is_none() => return Ok(None),
             Err(error) => return Err(error),
         };
         if answer.says_no_repository() {
-            return Ok(None);
+            // What git cannot read is still a repository: its draft must not go live for a live version.
+            return repository_above(folder).map_or(Ok(None), |place| Err(GitError::Damaged { place }));
         }
         let text = answer.text()?;
         let mut lines = text.splitn(4, '\n');
@@ -161,10 +162,10 @@ impl Repository {
     }
 }
 
-/// Whether anything looks as if git should be asked about this folder.
-fn lies_in_a_repository(folder: &Path) -> bool {
-    let Ok(folder) = folder.canonicalize() else { return false };
-    folder.ancestors().any(|folder| folder.join(".git").exists())
+/// What looks like the repository of this folder.
+fn repository_above(folder: &Path) -> Option<PathBuf> {
+    let folder = folder.canonicalize().ok()?;
+    folder.ancestors().map(|folder| folder.join(".git")).find(|place| place.exists())
 }
 
 impl Commit {

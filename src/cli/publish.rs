@@ -91,7 +91,9 @@ pub(super) fn repository(context: &Context) -> anyhow::Result<Repository> {
 fn exit(outcome: &Outcome) -> Exit {
     match outcome {
         Outcome::WouldPublish | Outcome::Pushed(_) => Exit::Fine,
-        Outcome::Published(Published { push: Push::Failed(_), .. }) => Exit::FoundWrong,
+        Outcome::Published(Published { push: Push::Failed(_), .. } | Published { left_behind: Some(_), .. }) => {
+            Exit::FoundWrong
+        }
         Outcome::Published(_) => Exit::Fine,
         Outcome::Nothing | Outcome::Broken | Outcome::Failing => Exit::FoundWrong,
     }

@@ -15,6 +15,7 @@ const MAX_PARAMETERS: usize = 1_000;
 const MAX_STEPS: usize = 6;
 
 /// Parameters, sorted by name.
+#[derive(Default)]
 pub struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl<'a> Parameters<'a> {

@@ -4,10 +4,15 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    process,
+    process, thread,
+    time::Duration,
 };
 
 use super::{Commit, GitError, Hindered, Obstacle, Ready, Repository, Staging};
+
+/// How often git's index is looked for while another program holds it.
+const LOOKS_FOR_THE_INDEX: u32 = 25;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 
 /// Where the files of a new version lie in the working tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +77,22 @@ impl Repository {
         Ok(Made { commit, left_behind: came_along.err().map(|hindered| hindered.to_string()) })
     }
 
+    /// Another program may have git's index in its hands, for a moment as a rule.
+    #[expect(clippy::disallowed_methods, reason = "the program that holds it tells nobody of its end")]
     fn forget_staged(&self) -> Result<(), GitError> {
-        self.writer("reset").args(["--quiet", "--"]).args(self.parts()).run()?.bytes().map(drop)
+        let parts = self.parts();
+        for _ in 0..LOOKS_FOR_THE_INDEX {
+            match self.writer("reset").args(["--quiet", "--"]).args(&parts).run()?.bytes() {
+                Err(GitError::Failed { words, .. }) if words.contains("index.lock") => thread::sleep(BETWEEN_LOOKS),
+                ended => return ended.map(drop),
+            }
+        }
+        let words = format!(
+            "another program holds git's index, which still has the version before; once that program has ended, run git \
+             reset -q -- {}, or the next commit by hand would undo this version",
+            parts.join(" ")
+        );
+        Err(GitError::Failed { what: "reset", words })
     }
 
     /// Brings the working tree and git's index from one commit to another. Loses nothing: git refuses instead.

@@ -14,6 +14,10 @@ pub enum GitError {
     Dubious {
         place: String,
     },
+    /// It looks like a repository, and git sees none there.
+    Damaged {
+        place: PathBuf,
+    },
     /// HEAD names no commit.
     NoCommit {
         root: PathBuf,
@@ -73,6 +77,12 @@ impl fmt::Display for GitError {
                 "git does not trust {place}, because it belongs to another user; if you do, run as the user of this \
                  process: git config --global --add safe.directory {}",
                 shell_word(place)
+            ),
+            Self::Damaged { place } => write!(
+                f,
+                "git sees no repository in {}, though it looks like one: see that the user of this process may read it, and \
+                 whether git fsck finds it damaged; or serve the files as they lie with --draft",
+                place.display()
             ),
             Self::NoCommit { root } => write!(
                 f,

@@ -151,6 +151,10 @@ fn what_is_no_file_is_found() {
 fn what_cannot_be_read_says_what_to_do() {
     let plain = tempfile::tempdir().unwrap();
     assert!(Repository::find(plain.path()).unwrap().is_none());
+    let damaged = Sandbox::new();
+    fs::write(damaged.path().join(".git/HEAD"), "").unwrap();
+    let error = Repository::find(damaged.path()).unwrap_err().to_string();
+    assert!(error.contains("git sees no repository in") && error.contains("git fsck"), "{error}");
 
     let sandbox = Sandbox::new();
     let words = sandbox.repository().head().unwrap_err().to_string();

@@ -175,6 +175,20 @@ async fn conflicts_are_named() {
     assert!(told.err.contains("rules/shop.yaml"), "{told:?}");
 }
 
+/// A version that git's own index does not know of would be undone by the next commit by hand.
+#[tokio::test]
+async fn an_index_in_other_hands_is_waited_for_and_then_told_of() {
+    let repository = Repository::new();
+    repository.edit("rules/shop.yaml", "an order", "one order");
+    repository.hook("commit-msg", "touch .git/index.lock");
+    let told = repository.tidegate(&["publish", "-m", "Ask for more"]).await;
+    assert_eq!(told.code, Some(1), "{told:?}");
+    assert!(told.out.contains("run git reset -q -- rules tags, or the next commit by hand would undo"), "{told:?}");
+    std::fs::remove_file(repository.folder().join(".git/index.lock")).expect("the lock");
+    repository.git(&["reset", "-q", "--", "rules", "tags"]);
+    assert_eq!(repository.git(&["status", "--porcelain"]), "");
+}
+
 #[tokio::test]
 async fn hooks_and_signing_are_the_users() {
     let repository = Repository::new();

@@ -1,15 +1,17 @@
 //! A GA4 hit on its way to Google Analytics: takes an event and the line of the hit that it was read from; gives that
 //! line's parameters as they came, and what becomes of those that it shares. Nothing goes on that the event no longer
-//! holds: what was taken out of it, or changed in it, is taken out or changed in the hit.
+//! holds: the line is read anew, and where the event differs from that, the parameter has the event's value, or is left out
+//! if it cannot have it, as items cannot.
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{lines, names};
+use super::{event_data, lines, names};
 use crate::{
     call::relay::Shared,
-    event::{Event, lookup},
+    client::parameters::Parameters,
+    event::{Event, lookup, to_text},
     hit::Hit,
 };
 
@@ -41,8 +43,9 @@ pub fn onward(event: &Event, hit: &Hit, position: usize, agent: Passing, user_da
     let own: Vec<Pair<'_>> = line.map(pairs).unwrap_or_default();
     let shared: Vec<Pair<'_>> = pairs(hit.query.as_bytes());
     let is_own = |pair: &Pair<'_>| own.iter().any(|other| other.name == pair.name);
-    let effective: Vec<&Pair<'_>> = own.iter().chain(shared.iter().filter(|pair| !is_own(pair))).collect();
-    let sieve = Sieve { event, agent, user_data, effective: &effective };
+    let came = came(hit, line);
+    let name = came.get("en").unwrap_or_default();
+    let sieve = Sieve { event, agent, user_data, name, data: &event_data(&came) };
     let line = line.map(|_| {
         let line = own.iter().filter_map(|pair| sieve.sift(pair)).collect::<Vec<_>>().join("&");
         // An empty line would be no event, even where the hit's query says all of it.
@@ -56,27 +59,37 @@ pub fn onward(event: &Event, hit: &Hit, position: usize, agent: Passing, user_da
     Onward { shared: shared.collect(), line }
 }
 
-/// A parameter as it stands in the hit, and decoded.
+/// The parameters that an event was read from. What was read once is good.
+fn came<'h>(hit: &'h Hit, line: Option<&'h [u8]>) -> Parameters<'h> {
+    let read = |bytes| Parameters::parse(bytes, "").unwrap_or_default();
+    let shared = read(hit.query.as_bytes());
+    match line {
+        Some(line) => read(line).over(&shared),
+        None => shared,
+    }
+}
+
+/// A parameter as it stands in the hit, and its name decoded.
 struct Pair<'a> {
     raw: &'a [u8],
     name: Cow<'a, str>,
-    value: Cow<'a, str>,
 }
 
 fn pairs(query: &[u8]) -> Vec<Pair<'_>> {
-    let decoded = |raw| form_urlencoded::parse(raw).next().map(|(name, value)| Pair { raw, name, value });
+    let decoded = |raw| form_urlencoded::parse(raw).next().map(|(name, _)| Pair { raw, name });
     query.split(|byte| *byte == b'&').filter_map(decoded).collect()
 }
 
-struct Sieve<'s, 'a> {
+struct Sieve<'s> {
     event: &'s Event,
     agent: Passing,
     user_data: Passing,
-    /// The parameters that the event was read from.
-    effective: &'s [&'s Pair<'a>],
+    /// The event's name and data as the hit has them.
+    name: &'s str,
+    data: &'s Map<String, Value>,
 }
 
-impl Sieve<'_, '_> {
+impl Sieve<'_> {
     /// The parameter as it goes on, if it does.
     fn sift<'p>(&self, pair: &'p Pair<'_>) -> Option<Cow<'p, str>> {
         let name = &*pair.name;
@@ -87,24 +100,36 @@ impl Sieve<'_, '_> {
             return None;
         }
         if is_user_data(name) {
-            let is_there = self.user_data == Passing::Passed && self.event.data.contains_key("user_data");
-            return is_there.then(|| as_it_came(pair));
+            let goes = self.user_data == Passing::Passed
+                && self.event.data.contains_key("user_data")
+                && self.is_unchanged("user_data");
+            return goes.then(|| as_it_came(pair));
         }
-        let Some(place) = Place::of(name) else { return Some(as_it_came(pair)) };
-        match place.find(self.event) {
-            None if !place.is_taken(self.event) => None,
-            Some(Value::String(text)) if *text != *pair.value && !self.comes_from_elsewhere(name, text) => {
-                Some(form_urlencoded::Serializer::new(String::new()).append_pair(name, text).finish().into())
-            }
-            _ => Some(as_it_came(pair)),
+        if name == "en" {
+            let is_renamed = *self.event.name != *self.name;
+            return Some(if is_renamed { with_value(name, &self.event.name) } else { as_it_came(pair) });
         }
+        if let Some(place) = Place::of(name) {
+            let now = place.find(&self.event.data);
+            return match now {
+                _ if now == place.find(self.data) => Some(as_it_came(pair)),
+                Some(Value::String(_) | Value::Number(_) | Value::Bool(_)) => Some(with_value(name, &to_text(now?)?)),
+                _ => None,
+            };
+        }
+        let alone = event_data(&Parameters::parse(pair.raw, "").unwrap_or_default());
+        // The event's id has its own place in it.
+        let is_unchanged = alone.keys().all(|key| key == "event_id" || self.is_unchanged(key));
+        is_unchanged.then(|| as_it_came(pair))
     }
 
-    /// Two parameters can mean the same key of the event, which then holds one of their values.
-    fn comes_from_elsewhere(&self, name: &str, text: &str) -> bool {
-        let place = Place::of(name);
-        self.effective.iter().any(|other| other.value == text && Place::of(&other.name) == place)
+    fn is_unchanged(&self, key: &str) -> bool {
+        self.event.data.get(key) == self.data.get(key)
     }
+}
+
+fn with_value<'p>(name: &str, value: &str) -> Cow<'p, str> {
+    form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish().into()
 }
 
 /// `em`, and the parameters of what a site says of its user.
@@ -145,18 +170,11 @@ impl<'a> Place<'a> {
         }
     }
 
-    fn find<'e>(&self, event: &'e Event) -> Option<&'e Value> {
+    fn find<'e>(&self, data: &'e Map<String, Value>) -> Option<&'e Value> {
         match self {
-            Self::Data(path) => event.data.get(*path).or_else(|| lookup(&event.data, path)),
-            Self::UserProperty(key) => event.data.get("user_properties")?.get(key),
+            Self::Data(path) => data.get(*path).or_else(|| lookup(data, path)),
+            Self::UserProperty(key) => data.get("user_properties")?.get(key),
         }
-    }
-
-    /// Whether another parameter put a value where this one's path leads through, so that it left nothing.
-    fn is_taken(&self, event: &Event) -> bool {
-        let Self::Data(path) = self else { return false };
-        let ends = path.match_indices('.').map(|(end, _)| &path[..end]);
-        ends.filter_map(|start| lookup(&event.data, start)).any(|found| !found.is_object())
     }
 }
 

@@ -54,6 +54,35 @@ fn parameters_go_on_byte_by_byte() {
     assert_eq!(one(query, |_| ()), query);
 }
 
+/// What a transformation did to the event is done to the hit, or costs the parameter.
+#[test]
+fn what_was_changed_in_the_event_does_not_go_on_as_it_came() {
+    let query = "v=2&tid=G-1&en=purchase&epn.value=5&cn=spring&pr1=idX~nmC~pr5&unknown=1&em=tv.1~em.x\
+                 &ep.user_data.phone_number=1";
+    let left = |change: fn(&mut Event)| one(query, change);
+    let put = |event: &mut Event, key: &str, value: serde_json::Value| {
+        event.data.insert(key.to_owned(), value);
+    };
+    assert_eq!(left(|_| ()), query);
+    let without = |gone: &str| query.replace(gone, "");
+    assert_eq!(left(|event| event.name = "order".into()), query.replace("en=purchase", "en=order"));
+    let changed = one(query, |event| put(event, "value", 2.5.into()));
+    assert_eq!(changed, query.replace("epn.value=5", "epn.value=2.5"));
+    assert_eq!(left(|event| drop(event.data.remove("value"))), without("&epn.value=5"));
+    assert_eq!(left(|event| drop(event.data.remove("items"))), without("&pr1=idX~nmC~pr5"));
+    let of_item = |event: &mut Event| {
+        let items = event.data.get_mut("items").and_then(serde_json::Value::as_array_mut).expect("items");
+        assert!(items[0].as_object_mut().expect("an item").remove("item_name").is_some());
+    };
+    assert_eq!(one(query, of_item), without("&pr1=idX~nmC~pr5"));
+    assert_eq!(left(|event| drop(event.data.remove("x-ga-mp2-unknown"))), without("&unknown=1"));
+    let of_user = |event: &mut Event| {
+        let user = event.data.get_mut("user_data").and_then(serde_json::Value::as_object_mut).expect("user data");
+        assert!(user.remove("phone_number").is_some());
+    };
+    assert_eq!(one(query, of_user), without("&em=tv.1~em.x&ep.user_data.phone_number=1"));
+}
+
 #[test]
 fn what_only_a_tagging_server_understands_stays() {
     let query = "v=2&tid=G-1&en=a&sst.rnd=1&sst.etld=google.de&s%73t.x=1&_uip=192.0.2.1&richsstsse&ep.sst=1";
