@@ -44,8 +44,12 @@ pub fn of_hit<'h>(hit: &'h Hit, settings: &ConsentSettings) -> HitSignals<'h> {
     if cookies.any {
         found.take_cookies(&cookies, settings);
     }
-    if let Some(value) = hit.headers.get(&SEC_GPC) {
-        let said = std::str::from_utf8(value.as_bytes()).map_err(|_| Unreadable::NotText).and_then(opt_out::sec_gpc);
+    let opt_outs =
+        hit.headers.get_all(&SEC_GPC).iter().map(|value| {
+            std::str::from_utf8(value.as_bytes()).map_err(|_| Unreadable::NotText).and_then(opt_out::sec_gpc)
+        });
+    // Sent twice, one that opts out is enough.
+    if let Some(said) = opt_outs.reduce(|one, other| one.or(other)) {
         found.signals.push(Signal::new(ConsentSource::SecGpc, said));
     }
     found

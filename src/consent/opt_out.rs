@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use super::{ConsentStatus, ConsentType, Statement, Unreadable};
 
-/// `Sec-GPC: 1`; there is no other value, and its absence says nothing.
+/// `Sec-GPC: 1`; there is no other value, and its absence says nothing. Of several values, put together by a proxy, one is
+/// enough.
 pub fn sec_gpc(value: &str) -> Result<Statement, Unreadable> {
-    if value.trim() == "1" {
+    if value.split(',').any(|value| value.trim() == "1") {
         Ok(Statement::of(&ConsentType::AD, ConsentStatus::Denied))
     } else {
         Err(Unreadable::WrongForm)
@@ -27,7 +28,7 @@ pub fn npa(value: &Value) -> Result<Statement, Unreadable> {
 /// `us_privacy`, such as `1YNN`: a version, then whether notice was given, whether the visitor opted out of sale, and
 /// whether a contract of the advertising industry applies.
 pub fn us_privacy(text: &str) -> Result<Statement, Unreadable> {
-    let [b'1', notice, opted_out, contract] = *text.as_bytes() else { return Err(Unreadable::WrongForm) };
+    let [b'1', notice, opted_out, contract] = *text.trim().as_bytes() else { return Err(Unreadable::WrongForm) };
     if [notice, opted_out, contract].iter().any(|character| !b"YyNn-".contains(character)) {
         return Err(Unreadable::WrongForm);
     }
@@ -62,11 +63,13 @@ mod tests {
     #[test]
     fn opting_out_of_sale_denies_what_ads_need() {
         let all = Statement::of(&ConsentType::AD, ConsentStatus::Denied);
-        assert_eq!(sec_gpc("1"), Ok(all));
+        for value in ["1", " 1", "1, 1", "0,1"] {
+            assert_eq!(sec_gpc(value), Ok(all), "{value}");
+        }
         for value in ["", "0", "true", "11"] {
             assert_eq!(sec_gpc(value), Err(Unreadable::WrongForm), "{value}");
         }
-        for text in ["1YYN", "1NYY", "1-Y-", "1yyn"] {
+        for text in ["1YYN", "1NYY", "1-Y-", "1yyn", " 1YYN "] {
             assert_eq!(us_privacy(text), Ok(all), "{text}");
         }
         for text in ["1YNN", "1---", "1yn-"] {
