@@ -60,7 +60,12 @@ fn inline_rules_take_the_place_of_the_containers_own() {
 
 #[test]
 fn how_grave_an_absent_variable_is_depends_on_who_asks() {
-    let files = [("rules/a.yaml", "variables: { Pixel: { environment: OPENAI_PIXEL_ID } }")];
+    let pixel = "
+variables: { Pixel: { environment: OPENAI_PIXEL_ID } }
+triggers: { Pixel: { event: e, when: [{ variable: Pixel, defined: true }] } }
+tags: { Click: { template: openai_cookie, triggers: Pixel, consent: ad_storage } }
+";
+    let files = [("rules/a.yaml", pixel)];
     for (severity, is_live) in [(Severity::Error, false), (Severity::Warning, true), (Severity::Note, true)] {
         let loaded = load_with(&files, severity, None);
         assert_eq!(loaded.container.is_some(), is_live, "{severity:?}");
