@@ -58,8 +58,7 @@ async fn exposed() -> BTreeMap<String, BTreeSet<String>> {
     let shop = Shop::open().await;
     shop.accept(&purchase("measured")).await;
     shop.wait_for(1).await;
-    let answer = shop.http.get(format!("http://{}/metrics", shop.admin())).send().await.expect("an answer");
-    let text = answer.text().await.expect("a body");
+    let text = shop.metrics().await;
     shop.close().await;
 
     let mut series: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

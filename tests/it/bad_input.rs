@@ -221,8 +221,7 @@ async fn a_hit_that_cannot_be_made_durable_is_answered_503() {
     let body = answer.text().await.expect("a body");
     assert!(!body.contains("disk"), "{body}");
     tells_nothing_of_the_container(&body);
-    let ready = shop.get("/readyz").send().await.expect("an answer");
-    assert_eq!(ready.status(), 503);
+    assert_eq!(shop.ready().await.0, 503);
     assert_eq!(shop.standin.requests().attempts, 0);
     shop.close().await;
 }

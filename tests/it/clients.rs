@@ -119,8 +119,7 @@ async fn a_bot_is_answered_as_anybody_and_nothing_is_sent_for_it() {
     shop.accept(&purchase("person")).await;
     shop.wait_for(1).await;
     assert_eq!(shop.stored_ids(), ["person"]);
-    let metrics = shop.http.get(format!("http://{}/metrics", shop.admin())).send().await.expect("an answer");
-    let metrics = metrics.text().await.expect("text");
+    let metrics = shop.metrics().await;
     assert!(
         metrics.contains("tidegate_bot_events_total 3\n") && metrics.contains("tidegate_events_total 4\n"),
         "{metrics}"

@@ -22,9 +22,7 @@ use crate::harness::{Left, PATIENCE, Place, Shop, all_granted, purchase};
 const LOG: [&str; 2] = ["--log", "info,tidegate::hit=debug"];
 
 async fn metric(shop: &Shop, name: &str) -> Option<String> {
-    let answer = shop.http.get(format!("http://{}/metrics", shop.admin())).send().await.expect("an answer");
-    let text = answer.text().await.expect("a body");
-    text.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
+    shop.metrics().await.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
 }
 
 async fn suppressed(shop: &Shop) -> Option<String> {

@@ -1,22 +1,13 @@
 //! Durability: the real program, killed at any instant under load, with destinations that are well, slow or failing.
 //! Everything that was answered 2xx arrives; what had been settled before the kill is never sent again.
 
-use std::{
-    collections::BTreeSet,
-    env,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeSet, env, time::Duration};
 
 use reqwest::StatusCode;
 use rusqlite::Connection;
 use tidegate::standin::{Failure, Lasting};
-use tokio::{sync::Notify, task::JoinSet};
 
-use crate::harness::{Left, PATIENCE, Place, Shop, purchase};
+use crate::harness::{Left, Load, PATIENCE, Place, Shop, purchase};
 
 /// Connections that send hits at the same time.
 const CONNECTIONS: usize = 4;
@@ -62,11 +53,11 @@ async fn survive(kills: u64, seed: u64) {
         if let Some(failure) = MOODS[usize::try_from(round).expect("few rounds") % MOODS.len()]() {
             shop.standin.fail_with(failure, Lasting::UntilCleared);
         }
-        let load = Load::start(&shop, round);
-        load.acknowledged_at_least(1 + random.below(300)).await;
+        let load = Load::start(&shop, CONNECTIONS, &format!("load-{round}"), purchase);
+        load.acknowledged_at_least(usize::try_from(1 + random.below(300)).expect("few")).await;
         tokio::time::sleep(Duration::from_micros(random.below(20_000))).await;
         shop.crash().await;
-        acknowledged.extend(load.end().await);
+        acknowledged.extend(load.end().await.acknowledged);
         let again: Vec<_> = shop.standin.duplicates().iter().map(|event| event.event["id"].clone()).collect();
         assert!(
             !again.iter().any(|id| settled.contains(id.as_str().expect("an id"))),
@@ -117,57 +108,6 @@ async fn settle_some(shop: &Shop, round: u64) -> BTreeSet<String> {
 fn integrity(shop: &Shop) -> String {
     let store = Connection::open(shop.place.data().join("outbox.db")).expect("the store opens");
     store.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("a check")
-}
-
-/// Connections that send one hit after the other until the server is gone.
-struct Load {
-    acknowledged: Arc<Mutex<Vec<String>>>,
-    more: Arc<Notify>,
-    stop: Arc<AtomicBool>,
-    senders: JoinSet<()>,
-}
-
-impl Load {
-    fn start(shop: &Shop, round: u64) -> Self {
-        let load =
-            Self { acknowledged: Arc::default(), more: Arc::default(), stop: Arc::default(), senders: JoinSet::new() };
-        (0..CONNECTIONS).fold(load, |mut load, connection| {
-            let (acknowledged, more) = (Arc::clone(&load.acknowledged), Arc::clone(&load.more));
-            let (http, stop, url) = (shop.http.clone(), Arc::clone(&load.stop), format!("http://{}/hit", shop.sites()));
-            load.senders.spawn(async move {
-                for nth in 0.. {
-                    let id = format!("load-{round}-{connection}-{nth}");
-                    let answer = http.post(&url).header("host", "t.example.com").body(purchase(&id).to_string());
-                    let Ok(answer) = answer.send().await else { return };
-                    assert_eq!(answer.status(), 204);
-                    acknowledged.lock().expect("no panic").push(id);
-                    more.notify_one();
-                    if stop.load(Ordering::Relaxed) {
-                        return;
-                    }
-                }
-            });
-            load
-        })
-    }
-
-    async fn acknowledged_at_least(&self, hits: u64) {
-        let enough = async {
-            while (self.acknowledged.lock().expect("no panic").len() as u64) < hits {
-                self.more.notified().await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, enough).await.expect("hits are answered");
-    }
-
-    /// The ids of all hits that were acknowledged.
-    async fn end(mut self) -> Vec<String> {
-        self.stop.store(true, Ordering::Relaxed);
-        while let Some(sender) = self.senders.join_next().await {
-            sender.expect("a sender ends by itself");
-        }
-        self.acknowledged.lock().expect("no panic").clone()
-    }
 }
 
 /// `splitmix64`: a few numbers that a seed brings back.

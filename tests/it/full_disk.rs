@@ -92,10 +92,6 @@ async fn send_until(shop: &Shop, name: &str, wanted: StatusCode) -> u64 {
     accepted
 }
 
-async fn ready(shop: &Shop) -> StatusCode {
-    shop.get("/readyz").send().await.expect("an answer").status()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn below_the_reserve_hits_are_refused_and_deliveries_are_settled() {
     let (disk, shop) = shop_on(Place::own_rules(), 4).await;
@@ -105,7 +101,7 @@ async fn below_the_reserve_hits_are_refused_and_deliveries_are_settled() {
     }
     disk.fill_but(2 << 20);
     let slipped_in = send_until(&shop, "filling", StatusCode::SERVICE_UNAVAILABLE).await;
-    assert_eq!(ready(&shop).await, 503);
+    assert_eq!(shop.ready().await.0, 503);
 
     shop.standin.clear_failures();
     shop.wait_for(20 + slipped_in).await;
@@ -114,7 +110,7 @@ async fn below_the_reserve_hits_are_refused_and_deliveries_are_settled() {
 
     disk.empty();
     let accepted = send_until(&shop, "after", StatusCode::NO_CONTENT).await;
-    assert_eq!(ready(&shop).await, 200);
+    assert_eq!(shop.ready().await.0, 200);
     shop.wait_for(20 + slipped_in + accepted).await;
     shop.close().await;
 }

@@ -12,9 +12,8 @@ use tidegate::{
     },
     standin::{Failure, Lasting},
 };
-use tokio::task::JoinSet;
 
-use crate::harness::{HOST, Left, Place, Shop, all_granted, environment, purchase, strict_standin};
+use crate::harness::{Left, Load, Place, Shop, all_granted, environment, purchase, strict_standin};
 
 /// Two files whose tags name the version.
 fn write_version(place: &Place, number: usize) {
@@ -35,15 +34,6 @@ fn git_shop() -> Place {
     place.into_repository()
 }
 
-async fn ready(shop: &Shop) -> String {
-    shop.get("/readyz").send().await.expect("an answer").text().await.expect("text")
-}
-
-async fn metrics(shop: &Shop) -> String {
-    let answer = shop.http.get(format!("http://{}/metrics", shop.admin())).send().await.expect("an answer");
-    answer.text().await.expect("text")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn live_is_head_and_a_broken_head_is_not() {
     let place = git_shop();
@@ -51,8 +41,8 @@ async fn live_is_head_and_a_broken_head_is_not() {
     let mut shop = Shop::spawn(place, &[]).await;
     let line = shop.server().logs(|line| line.contains("is live")).await;
     assert!(line.contains(&format!("container {first} is live: what is committed in ")), "{line}");
-    assert_eq!(ready(&shop).await, format!("ready {first}\n"));
-    assert!(metrics(&shop).await.contains(&format!("tidegate_container{{version=\"{first}\"}} 1")));
+    assert_eq!(shop.ready().await, (200, format!("ready {first}\n")));
+    assert!(shop.metrics().await.contains(&format!("tidegate_container{{version=\"{first}\"}} 1")));
 
     // Nobody tells the server; an edit alone changes nothing.
     write_version(&shop.place, 1);
@@ -60,7 +50,7 @@ async fn live_is_head_and_a_broken_head_is_not() {
     shop.server().logs(|line| line.contains(&format!("container {first} was live already"))).await;
     let second = shop.place.commit();
     shop.server().logs(|line| line.contains(&format!("container {second} is live"))).await;
-    assert_eq!(ready(&shop).await, format!("ready {second}\n"));
+    assert_eq!(shop.ready().await, (200, format!("ready {second}\n")));
 
     shop.place.write("rules/broken.yaml", "tags: { Broken: { template: nowhere } }\n");
     let broken = shop.place.commit();
@@ -72,19 +62,19 @@ async fn live_is_head_and_a_broken_head_is_not() {
         said.contains(&format!("container {second} stays live")) && said.contains("rules/broken.yaml:1:"),
         "{said}"
     );
-    assert_eq!(ready(&shop).await, format!("ready {second}\n"), "it says no more");
+    assert_eq!(shop.ready().await, (200, format!("ready {second}\n")), "it says no more");
     let degraded = "tidegate_container_degraded{source=\"container\"} 1";
-    assert!(metrics(&shop).await.contains(degraded));
+    assert!(shop.metrics().await.contains(degraded));
     shop.stop().await;
 
     shop.start(&[]).await;
     shop.server().logs(|line| line.contains("not reloaded")).await;
-    assert_eq!(ready(&shop).await, format!("ready {second}\n"));
-    assert!(metrics(&shop).await.contains(degraded));
+    assert_eq!(shop.ready().await, (200, format!("ready {second}\n")));
+    assert!(shop.metrics().await.contains(degraded));
     shop.place.git(&["revert", "--no-edit", "HEAD"]);
     shop.server().logs(|line| line.contains("as it should be again")).await;
-    assert_ne!(ready(&shop).await, format!("ready {second}\n"));
-    assert!(metrics(&shop).await.contains("tidegate_container_degraded{source=\"container\"} 0"));
+    assert_ne!(shop.ready().await, (200, format!("ready {second}\n")));
+    assert!(shop.metrics().await.contains("tidegate_container_degraded{source=\"container\"} 0"));
     shop.close().await;
 }
 
@@ -112,7 +102,7 @@ async fn a_signed_webhook_makes_the_remote_be_asked_at_once() {
     let mut shop = Shop::closed(place, strict_standin()).await;
     let environment = [&environment()[..], &[("SHOP_WEBHOOK", "s3cret-of-the-hook")]].concat();
     shop.start_in(&["--remote", url, "--poll", "60m", "--webhook-secret", "SHOP_WEBHOOK"], &environment).await;
-    assert_eq!(ready(&shop).await, format!("ready {first}\n"), "an empty repository is enough to start with");
+    assert_eq!(shop.ready().await, (200, format!("ready {first}\n")), "an empty repository is enough to start with");
 
     write_version(&upstream, 1);
     let second = upstream.commit();
@@ -127,18 +117,18 @@ async fn a_signed_webhook_makes_the_remote_be_asked_at_once() {
     let signed = "sha256=a7b3d5790461ade1caed3ce4d710e355f150f505608bd5872c85c2c737663d40";
     assert_eq!(push(None).await, 401);
     assert_eq!(push(Some(&signed.replace('a', "b").replacen("shb", "sha", 1))).await, 403);
-    assert_eq!(ready(&shop).await, format!("ready {first}\n"));
+    assert_eq!(shop.ready().await, (200, format!("ready {first}\n")));
     assert_eq!(push(Some(signed)).await, 202);
     shop.server().logs(|line| line.contains(&format!("container {second} is live"))).await;
-    assert_eq!(ready(&shop).await, format!("ready {second}\n"));
+    assert_eq!(shop.ready().await, (200, format!("ready {second}\n")));
     assert_eq!(shop.place.git(&["status", "--porcelain"]), "", "the working tree came along");
 
     upstream.write("rules/broken.yaml", "tags: { Broken: { template: nowhere } }\n");
     upstream.commit();
     assert_eq!(push(Some(signed)).await, 202);
     shop.server().logs(|line| line.contains("not reloaded")).await;
-    assert!(metrics(&shop).await.contains("tidegate_container_degraded{source=\"remote\"} 1"));
-    assert_eq!(ready(&shop).await, format!("ready {second}\n"));
+    assert!(shop.metrics().await.contains("tidegate_container_degraded{source=\"remote\"} 1"));
+    assert_eq!(shop.ready().await, (200, format!("ready {second}\n")));
     let log = shop.stop().await;
     assert!(!log.iter().any(|line| line.contains("s3cret")), "{log:#?}");
     shop.close().await;
@@ -155,21 +145,7 @@ async fn a_hundred_commits_lose_no_hit_and_mix_no_versions() {
     let first = shop.place.git(&["rev-parse", "HEAD"]).chars().take(12).collect();
     let mut numbers: BTreeMap<String, usize> = BTreeMap::from([(first, 0)]);
 
-    let mut senders = JoinSet::new();
-    let (stop, stopping) = tokio::sync::watch::channel(false);
-    for sender in 0..2 {
-        let (http, url, stopping) = (shop.http.clone(), format!("http://{}/hit", shop.sites()), stopping.clone());
-        senders.spawn(async move {
-            let mut sent = 0_u64;
-            while !*stopping.borrow() {
-                let body = hit_of_two(&format!("commit-{sender}-{sent}")).to_string();
-                let answer = http.post(&url).header("host", HOST).body(body).send().await.expect("an answer");
-                assert_eq!(answer.status(), 204);
-                sent += 1;
-            }
-            sent
-        });
-    }
+    let load = Load::start(&shop, 2, "commit", hit_of_two);
     for number in 1..=COMMITS {
         write_version(&shop.place, number);
         let version = shop.place.commit();
@@ -179,11 +155,7 @@ async fn a_hundred_commits_lose_no_hit_and_mix_no_versions() {
         // However slow the senders are, every version decides a hit.
         shop.accept(&hit_of_two(&format!("probe-{number}"))).await;
     }
-    stop.send_replace(true);
-    let mut sent = COMMITS as u64;
-    while let Some(count) = senders.join_next().await {
-        sent += count.expect("a sender ends by itself");
-    }
+    let sent = COMMITS + load.end_unbroken().await;
     shop.stop().await;
 
     let mut versions = BTreeSet::new();
@@ -194,13 +166,13 @@ async fn a_hundred_commits_lose_no_hit_and_mix_no_versions() {
         versions.insert(version.clone());
         tags_of_events.entry(event).or_default().push((version, tag));
     }
-    assert_eq!(tags_of_events.len() as u64, 2 * sent, "two events a hit");
+    assert_eq!(tags_of_events.len(), 2 * sent, "two events a hit");
     for (event, tags) in &tags_of_events {
         assert!(tags.len() == 2 && tags[0].0 == tags[1].0 && tags[0].1 != tags[1].1, "{event}: {tags:?}");
     }
     let met = numbers.iter().filter(|(version, number)| **number > 0 && versions.contains(*version)).count();
     assert_eq!(met, COMMITS, "hits met every version");
-    shop.close_leaving(Left { pending: 4 * sent, ..Left::default() }).await;
+    shop.close_leaving(Left { pending: 4 * sent as u64, ..Left::default() }).await;
 }
 
 /// A hit of two events.

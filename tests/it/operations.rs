@@ -9,11 +9,11 @@ use tidegate::{
     admin,
     standin::{Failure, Lasting},
 };
-use tokio::{net::TcpStream, task::JoinSet};
+use tokio::net::TcpStream;
 use tower::ServiceExt;
 
 use crate::harness::{
-    HOST, KEY, Left, PATIENCE, Place, Server, Shop, Wire, all_granted, environment, purchase, raw_hit, serve,
+    KEY, Left, Load, PATIENCE, Place, Server, Shop, Wire, all_granted, environment, purchase, raw_hit, serve,
     stored_accounts,
 };
 
@@ -22,25 +22,19 @@ async fn text_of(shop: &Shop, address: SocketAddr, path: &str) -> (u16, String) 
     (answer.status().as_u16(), answer.text().await.expect("a body"))
 }
 
-async fn metrics(shop: &Shop) -> String {
-    let (status, text) = text_of(shop, shop.admin(), "/metrics").await;
-    assert_eq!(status, 200);
-    text
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn probes_say_little_and_metrics_everything() {
     let shop = Shop::open().await;
     assert_eq!(text_of(&shop, shop.sites(), "/healthz").await, (200, "alive\n".to_owned()));
     let version = shop.service().app.container().version.to_string();
-    assert_eq!(text_of(&shop, shop.sites(), "/readyz").await, (200, format!("ready {version}\n")));
+    assert_eq!(shop.ready().await, (200, format!("ready {version}\n")));
     assert_eq!(text_of(&shop, shop.sites(), "/metrics").await.0, 404, "sites see no metrics");
 
     shop.accept(&purchase("measured")).await;
     let bad = shop.post_text("{").send().await.expect("an answer");
     assert_eq!(bad.status(), 400);
     shop.wait_for(1).await;
-    let text = metrics(&shop).await;
+    let text = shop.metrics().await;
     let names: String = text.lines().filter(|line| line.starts_with("# ")).map(|line| format!("{line}\n")).collect();
     insta::assert_snapshot!("metrics", names);
     for line in [
@@ -86,9 +80,9 @@ async fn while_it_drains_it_is_not_ready_and_goes_on_and_a_second_signal_ends_it
     let mut shop = Shop::spawn(Place::own_rules(), &["--drain", "86400"]).await;
     shop.server().signal(Signal::TERM);
     shop.server().logs(|line| line.contains("a second signal stops at once")).await;
-    let ready = async { while text_of(&shop, shop.sites(), "/readyz").await.0 == 200 {} };
+    let ready = async { while shop.ready().await.0 == 200 {} };
     tokio::time::timeout(PATIENCE, ready).await.expect("not ready");
-    assert_eq!(text_of(&shop, shop.sites(), "/readyz").await, (503, "not ready\n".to_owned()));
+    assert_eq!(shop.ready().await, (503, "not ready\n".to_owned()));
     assert_eq!(text_of(&shop, shop.sites(), "/healthz").await.0, 200);
     shop.accept(&purchase("drained")).await;
     shop.wait_for(1).await;
@@ -142,41 +136,23 @@ async fn a_stop_finishes_requests_and_deliveries_in_flight() {
 #[tokio::test(flavor = "multi_thread")]
 async fn containers_are_exchanged_under_way_and_broken_ones_never_go_live() {
     let shop = Shop::spawn(Place::own_rules(), &[]).await;
-    let mut senders = JoinSet::new();
-    let (stop, stopping) = tokio::sync::watch::channel(false);
-    for sender in 0..2 {
-        let (http, url, stopping) = (shop.http.clone(), format!("http://{}/hit", shop.sites()), stopping.clone());
-        senders.spawn(async move {
-            let mut sent = 0_u64;
-            while !*stopping.borrow() {
-                let body = purchase(&format!("reload-{sender}-{sent}")).to_string();
-                let answer = http.post(&url).header("host", HOST).body(body).send().await.expect("an answer");
-                assert_eq!(answer.status(), 204);
-                sent += 1;
-            }
-            sent
-        });
-    }
+    let load = Load::start(&shop, 2, "reload", purchase);
     let is_live = |line: &str| line.contains("is live");
     for reload in 1..=5 {
         shop.place.write("rules/extra.yaml", &format!("triggers: {{ Extra {reload}: {{ event: extra }} }}\n"));
         shop.server().signal(Signal::HUP);
         shop.server().logs_times(1 + reload, is_live).await;
     }
-    let before = text_of(&shop, shop.sites(), "/readyz").await;
+    let before = shop.ready().await;
     shop.place.write("rules/extra.yaml", "tags: { Broken: { template: nowhere } }\n");
     shop.server().signal(Signal::HUP);
     let line = shop.server().logs(|line| line.contains("not reloaded")).await;
-    assert_eq!(text_of(&shop, shop.sites(), "/readyz").await, before);
-    assert!(metrics(&shop).await.contains("tidegate_reload_failures_total 1"));
+    assert_eq!(shop.ready().await, before);
+    assert!(shop.metrics().await.contains("tidegate_reload_failures_total 1"));
     assert!(serde_json::from_str::<Value>(&line).expect("JSON")["level"] == "ERROR", "{line}");
 
-    stop.send_replace(true);
-    let mut sent = 0;
-    while let Some(count) = senders.join_next().await {
-        sent += count.expect("a sender ends by itself");
-    }
-    shop.wait_for(sent).await;
+    let sent = load.end_unbroken().await;
+    shop.wait_for(sent as u64).await;
     // Every version is another one.
     let live = shop.server().logs_times(6, is_live).await;
     let versions: std::collections::BTreeSet<String> = live
@@ -261,10 +237,10 @@ async fn a_log_that_nobody_reads_any_more_stops_nothing() {
     }
     shop.wait_for(10).await;
     // A container with something to say about it goes live all the same.
-    let before = text_of(&shop, shop.sites(), "/readyz").await;
+    let before = shop.ready().await;
     shop.place.write("rules/extra.yaml", WARNED_OF);
     shop.server().signal(Signal::HUP);
-    let live = async { while text_of(&shop, shop.sites(), "/readyz").await == before {} };
+    let live = async { while shop.ready().await == before {} };
     tokio::time::timeout(PATIENCE, live).await.expect("it goes live");
     shop.close().await;
 }
@@ -342,7 +318,7 @@ async fn keys_and_personal_values_are_written_nowhere() {
     for file in files().filter(|path| path.is_file()) {
         clean(&file.display().to_string(), &fs::read(&file).expect("a file"));
     }
-    clean("the metrics", metrics(&shop).await.as_bytes());
+    clean("the metrics", shop.metrics().await.as_bytes());
 
     shop.standin.clear_failures();
     let pending = shop.standin.requests().stored;
