@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use self::{
     coverage::Coverage,
+    filter::Filter,
     model::{CaseRule, Defaults, FileRule, RequestRule, WriteKeyRule},
     update::Edit,
 };
@@ -44,6 +45,7 @@ use crate::{
 mod check;
 pub mod coverage;
 mod expect;
+mod filter;
 pub mod model;
 pub mod update;
 
@@ -81,8 +83,7 @@ enum Silence {
 /// Runs cases. Whatever several of them need is made once.
 pub struct Bench<'a> {
     setting: Setting<'a>,
-    /// Only cases whose name contains this run.
-    filter: &'a str,
+    filter: Filter<'a>,
     silence: Silence,
     coverage: Option<RefCell<Coverage>>,
     own: OwnContainers,
@@ -92,8 +93,9 @@ pub struct Bench<'a> {
 type OwnContainers = BTreeMap<BTreeMap<String, String>, Option<Container>>;
 
 impl<'a> Bench<'a> {
-    pub fn new(setting: Setting<'a>, filter: &'a str) -> Self {
-        Self { setting, filter, silence: Silence::Mistake, coverage: None, own: BTreeMap::new() }
+    /// Only cases whose name contains these words run.
+    pub fn new(setting: Setting<'a>, words: &'a str) -> Self {
+        Self { setting, filter: Filter::new(words), silence: Silence::Mistake, coverage: None, own: BTreeMap::new() }
     }
 
     /// Sees from now on what cases exercise of the container.
@@ -107,12 +109,24 @@ impl<'a> Bench<'a> {
         self.coverage.map(RefCell::into_inner)
     }
 
+    /// After the last file: what no file tells. A container that no case runs in may be broken all the same, and words that
+    /// no case has in its name choose nothing.
+    pub fn finish(&mut self, diagnostics: &mut Diagnostics) {
+        if self.own.is_empty() {
+            own_container(&mut self.own, self.setting, &BTreeMap::new(), diagnostics);
+        }
+        // What is wrong may be why a case was not found.
+        if !diagnostics.has_errors() {
+            diagnostics.extend(self.filter.fault());
+        }
+    }
+
     /// Runs every case of one file. Faults of the file or of its container go to `diagnostics`.
     pub fn run_file(&mut self, file: &Arc<str>, bytes: &[u8], diagnostics: &mut Diagnostics) -> Vec<CaseResult> {
         let Some((rules, cases)) = read_file(file, bytes, self.silence, diagnostics) else { return Vec::new() };
         let mut inline = BTreeMap::new();
         let mut results = Vec::new();
-        for case in cases.iter().filter(|case| case.name.contains(self.filter)) {
+        for case in cases.iter().filter(|case| self.filter.lets_through(&case.name.value)) {
             let mut environment = rules.defaults.environment.clone();
             environment.extend(case.rule.environment.clone());
             let (container, coverage) = match &rules.container {
@@ -209,7 +223,14 @@ fn read_file(
     diagnostics: &mut Diagnostics,
 ) -> Option<(FileRule, Vec<Case>)> {
     let errors_before = diagnostics.errors_told();
-    let root = yaml::parse(file, bytes, diagnostics)?;
+    let mut faults = Diagnostics::default();
+    let root = yaml::parse(file, bytes, &mut faults);
+    if root.is_none() && !faults.has_errors() {
+        diagnostics.push(check::no_cases(Place::new(file, 1, 1, 0)));
+        return None;
+    }
+    diagnostics.extend(faults.iter().cloned());
+    let root = root?;
     let rules: FileRule = decode(&root, &Context { file, owner: "test cases", name: None }, diagnostics)?;
     check::has_cases(file, &root, &rules, diagnostics);
     let mut cases = Vec::new();

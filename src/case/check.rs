@@ -8,7 +8,7 @@ use super::{
     model::{CaseRule, Expect, FileRule},
 };
 use crate::container::{
-    diagnostic::{Diagnostic, Diagnostics},
+    diagnostic::{Diagnostic, Diagnostics, Place},
     yaml::{Node, Placed, Value, decode::Context},
 };
 
@@ -17,9 +17,13 @@ pub(super) fn has_cases(file: &Arc<str>, root: &Node, rules: &FileRule, diagnost
     if rules.cases.is_empty() {
         let key = root.entries().iter().find(|(key, _)| &*key.name == "cases");
         let place = key.map_or(root.span, |(key, _)| key.span).place(file);
-        let problem = Diagnostic::error("no-cases", "there are no cases in this file").at(place);
-        diagnostics.push(problem.help("add one under cases, or delete the file".to_owned()));
+        diagnostics.push(no_cases(place));
     }
+}
+
+pub(super) fn no_cases(place: Place) -> Diagnostic {
+    let problem = Diagnostic::error("no-cases", "there are no cases in this file").at(place);
+    problem.help("add one under cases, or delete the file".to_owned())
 }
 
 /// Reports what is wrong with one case.

@@ -160,8 +160,8 @@ impl Expect {
             || !self.notes.is_empty()
             || self.event_notes.is_some()
             || self.held.is_some()
-            || !self.consent.is_empty()
-            || self.answered.is_some()
+            // No words stand in every answer.
+            || self.consent.values().chain(&self.answered).any(|words| !words.is_empty())
             || self.ignored.is_some()
     }
 }

@@ -43,36 +43,76 @@ pub fn update(bench: &mut Bench<'_>, file: &Arc<str>, bytes: &[u8], diagnostics:
     bench.silence = Silence::Request;
     let results = bench.run_file(file, bytes, diagnostics);
     bench.silence = Silence::Mistake;
-    let unchanged = |results| Updated { text: None, changed: BTreeSet::new(), results };
-    let mut given_up: BTreeSet<Arc<str>> = BTreeSet::new();
-    loop {
-        let to_change = || results.iter().filter(|case| !case.edits.is_empty() && !given_up.contains(&case.name));
-        let changed: BTreeSet<_> = to_change().map(|case| Arc::clone(&case.name)).collect();
-        let text = std::str::from_utf8(bytes).ok().filter(|_| !changed.is_empty());
-        let text = text.and_then(|text| apply(text, to_change().flat_map(|case| &case.edits)));
-        let Some(text) = text else { return unchanged(results) };
-        let mut faults = Diagnostics::default();
-        let after = bench.run_file(file, text.as_bytes(), &mut faults);
-        if faults.has_errors() || after.len() != results.len() {
-            return unchanged(results);
-        }
-        let mut failing = after.iter().filter(|case| !case.differences.is_empty()).map(|case| &case.name);
-        let stubborn: Vec<_> = failing.by_ref().filter(|name| changed.contains(*name)).cloned().collect();
-        if stubborn.is_empty() {
-            return Updated { text: Some(text), changed, results: after };
-        }
-        given_up.extend(stubborn);
+    let (text, changed) = match std::str::from_utf8(bytes) {
+        Ok(text) => mended(bench, file, text, &results),
+        Err(_) => (None, BTreeSet::new()),
+    };
+    match text {
+        None => Updated { text: None, changed: BTreeSet::new(), results },
+        Some((text, results)) => Updated { text: Some(text), changed, results },
     }
 }
 
-/// The text with all edits; `None` if two of them speak of the same place, as those of an alias may.
+type Names = BTreeSet<Arc<str>>;
+
+/// The text with as many cases changed as can be, how its cases end, and which were changed.
+fn mended(
+    bench: &mut Bench<'_>,
+    file: &Arc<str>,
+    text: &str,
+    results: &[CaseResult],
+) -> (Option<(String, Vec<CaseResult>)>, Names) {
+    let passes = |case: &CaseResult| case.differences.is_empty();
+    let mut attempt = |names: &Names| {
+        let edits = results.iter().filter(|case| names.contains(&case.name)).flat_map(|case| &case.edits);
+        let text = apply(text, edits)?;
+        let mut faults = Diagnostics::default();
+        let after = bench.run_file(file, text.as_bytes(), &mut faults);
+        // A case that passed may share what another expects.
+        let is_worse = results.iter().zip(&after).any(|(before, after)| passes(before) && !passes(after));
+        (!faults.has_errors() && after.len() == results.len() && !is_worse).then_some((text, after))
+    };
+    let stubborn = |names: &Names, after: &[CaseResult]| -> Names {
+        let failing = after.iter().filter(|case| !passes(case) && names.contains(&case.name));
+        failing.map(|case| Arc::clone(&case.name)).collect()
+    };
+    let mut names: Names =
+        results.iter().filter(|case| !case.edits.is_empty()).map(|case| Arc::clone(&case.name)).collect();
+    // Mostly all of them can be changed at once, or all but those that fail all the same.
+    while !names.is_empty() {
+        let Some((text, after)) = attempt(&names) else { break };
+        let stubborn = stubborn(&names, &after);
+        if stubborn.is_empty() {
+            return (Some((text, after)), names);
+        }
+        names.retain(|name| !stubborn.contains(name));
+    }
+    // One of them spoils the file, or two share a place: each by itself, as long as those before it still pass.
+    let (mut best, mut changed) = (None, Names::new());
+    for name in names {
+        let more: Names = changed.iter().cloned().chain([name]).collect();
+        if let Some((text, after)) = attempt(&more).filter(|(_, after)| stubborn(&more, after).is_empty()) {
+            (best, changed) = (Some((text, after)), more);
+        }
+    }
+    (best, changed)
+}
+
+/// The text with all edits, in its own kind of line breaks; `None` if two of them speak of the same place, as those of an
+/// alias may.
 fn apply<'e>(text: &str, edits: impl Iterator<Item = &'e Edit>) -> Option<String> {
     let edits: BTreeSet<&Edit> = edits.collect();
+    let is_windows = text.find('\n').is_some_and(|end| text.get(..end).is_some_and(|line| line.ends_with('\r')));
     let mut changed = String::with_capacity(text.len());
     let mut copied = 0;
     for Edit { range: (start, end), text: new } in edits {
         changed.push_str(text.get(copied..*start)?);
-        changed.push_str(new);
+        if is_windows {
+            // What is kept of the file has them already.
+            changed.push_str(&new.replace("\r\n", "\n").replace('\n', "\r\n"));
+        } else {
+            changed.push_str(new);
+        }
         copied = *end;
     }
     changed.push_str(text.get(copied..)?);
@@ -132,7 +172,11 @@ impl<'s> Editor<'s> {
         let is_text_block = between.is_some_and(|between| between.trim_start().starts_with(['|', '>']));
         let was_nothing = span.is_empty() || matches!(node.value, yaml::Value::Null);
         let becomes_short = is_block && value.is_short() && between.is_some_and(|between| between.trim().is_empty());
-        let is_hollow = node.entries().is_empty() && matches!(node.value, yaml::Value::Map(_));
+        let is_hollow = match &node.value {
+            yaml::Value::Map(entries) => entries.is_empty(),
+            yaml::Value::List(items) => items.is_empty(),
+            _ => false,
+        };
         match (key, colon) {
             (Some(key), Some(colon)) if was_nothing || is_text_block || becomes_short || is_hollow => {
                 let end = if was_nothing && span.is_empty() { colon } else { span.end };

@@ -26,6 +26,7 @@ use crate::{
 };
 
 mod junit;
+mod replace;
 
 /// Run the container's test cases: an event in, which tags fire, and exactly which calls and cookies
 #[derive(Args, Debug)]
@@ -68,7 +69,7 @@ impl Test {
             let begun = Instant::now();
             let cases = if self.update {
                 let updated = update::update(&mut bench, path, bytes, &mut diagnostics);
-                write_updated(context, path, &updated)?;
+                write_updated(context, path, bytes, &updated)?;
                 sources.extend(updated.text.map(|text| (Arc::clone(path), text.into_bytes())));
                 updated.results
             } else {
@@ -76,6 +77,7 @@ impl Test {
             };
             results.push(FileResults { path: Arc::clone(path), cases, took: begun.elapsed() });
         }
+        bench.finish(&mut diagnostics);
         let coverage = bench.coverage();
         if let Some(path) = &self.junit {
             let text = junit::xml(&results, &diagnostics);
@@ -86,9 +88,6 @@ impl Test {
         match context.format {
             Format::Text => {
                 text(&mut out, &results, &diagnostics, &sources)?;
-                if !self.filter.is_empty() && results.iter().all(|file| file.cases.is_empty()) {
-                    writeln!(out, "no case has {:?} in its name", self.filter)?;
-                }
                 if let Some(coverage) = coverage {
                     write!(out, "\n{coverage}")?;
                 }
@@ -112,9 +111,9 @@ impl Test {
 }
 
 /// Writes a file whose expectations changed, and says so.
-fn write_updated(context: &Context, path: &str, updated: &Updated) -> anyhow::Result<()> {
+fn write_updated(context: &Context, path: &str, read: &[u8], updated: &Updated) -> anyhow::Result<()> {
     let Some(text) = &updated.text else { return Ok(()) };
-    fs::write(context.folder.join(path), text).with_context(|| format!("cannot write {path}"))?;
+    replace::replace(&context.folder.join(path), read, text).with_context(|| format!("cannot write {path}"))?;
     let mut err = io::stderr().lock();
     for name in &updated.changed {
         writeln!(err, "updated {path}: {name}")?;

@@ -42,4 +42,5 @@ mod seeds;
 mod set_ups;
 mod site_script;
 mod team;
+mod test_command;
 mod write_keys;

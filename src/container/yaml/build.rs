@@ -152,10 +152,25 @@ impl Builder<'_> {
         if self.open.len() >= MAX_DEPTH {
             return Err(self.error("too-deep", format!("lists and mappings lie more than {MAX_DEPTH} deep"), span));
         }
+        let is_list = matches!(content, Content::List(_));
+        let span = if is_list && style == StructureStyle::Block { self.with_first_dash(span) } else { span };
         let nodes_before = self.nodes;
         self.count(1, span)?;
         self.open.push(Open { span, style, anchor, end: span.end, nodes_before, content });
         Ok(())
+    }
+
+    /// The parser lets a list that stands no deeper than its key begin behind its first dash.
+    fn with_first_dash(&self, span: Span) -> Span {
+        let is_value = matches!(self.open.last(), Some(Open { content: Content::Map { .. }, .. }));
+        let before = (span.start as usize).checked_sub(self.skipped).and_then(|start| self.text.get(..start));
+        let spaces = before.map_or(0, |before| before.len() - before.trim_end_matches([' ', '\t']).len());
+        let has_dash = before.is_some_and(|before| before.trim_end_matches([' ', '\t']).ends_with('-'));
+        let back = number(spaces + 1);
+        match (is_value && has_dash, span.start.checked_sub(back), span.column.checked_sub(back)) {
+            (true, Some(start), Some(column)) => Span { start, column, ..span },
+            _ => span,
+        }
     }
 
     fn close(&mut self, mark: Mark) -> Result<(), Fatal> {

@@ -1,0 +1,76 @@
+//! `tidegate test` from the command line: what it says where nothing is tested, what its coverage counts, and that
+//! `--update` harms no file.
+
+use std::fs;
+
+use crate::harness::{Place, tidegate};
+
+const ONE: &str = "
+cases:
+  a purchase is seen: { event: { event: purchase }, expect: { fired: [] } }
+  a refund is seen: { event: { event: refund }, expect: { fired: [] } }
+";
+
+#[tokio::test]
+async fn words_that_no_case_has_are_an_error() {
+    let place = Place::with_rules("triggers: {}\n");
+    place.write("rules/a.test.yaml", ONE);
+    let ran = tidegate(&place, &["test", "--filter", "purchse"]).await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let told =
+        "error[no-such-case]: no case has \"purchse\" in its name\n   = help: did you mean \"a purchase is seen\"?\n";
+    assert!(ran.out.starts_with(told), "{ran:?}");
+
+    let report = place.path().join("report.xml");
+    let words = ["test", "--filter", "nothing", "--junit", report.to_str().expect("a path")];
+    assert_eq!(tidegate(&place, &words).await.code, Some(1));
+    let xml = fs::read_to_string(&report).expect("a report");
+    assert!(xml.contains(r#"<error type="no-such-case" message="no case has &quot;nothing&quot;"#), "{xml}");
+    let as_json = tidegate(&place, &["test", "--filter", "nothing", "--format", "json"]).await;
+    assert_eq!((as_json.code, &as_json.json()["diagnostics"][0]["code"]), (Some(1), &"no-such-case".into()));
+    assert_eq!(tidegate(&place, &["test", "--filter", "purchase"]).await.code, Some(0));
+
+    // What cannot be read may hold the case.
+    place.write("rules/b.test.yaml", "cases: { purchse: 7 }\n");
+    let ran = tidegate(&place, &["test", "--filter", "purchse"]).await;
+    assert!(ran.code == Some(1) && !ran.out.contains("no-such-case"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn a_container_that_is_broken_fails_although_no_case_needs_it() {
+    let place = Place::with_rules("tags: { A: { template: log, triggers: Absent, consent: ad_storage } }\n");
+    let report = place.path().join("report.xml");
+    let words = ["test", "--junit", report.to_str().expect("a path")];
+    let ran = tidegate(&place, &words).await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.out.contains("error[unknown-trigger]"), "{ran:?}");
+    let xml = fs::read_to_string(&report).expect("a report");
+    assert!(xml.contains("<testsuite name=\"container\"") && xml.contains("<error type=\"unknown-trigger\""), "{xml}");
+
+    // Cases with rules of their own need it as little.
+    place.write("rules/a.test.yaml", &format!("container: {{ triggers: {{}} }}\n{ONE}"));
+    let ran = tidegate(&place, &["test"]).await;
+    assert!(ran.code == Some(1) && ran.out.contains("error[unknown-trigger]"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn a_file_in_which_nothing_is_tested_fails() {
+    for text in ["", "# a remark\n", "cases:\n", "cases: {}\n", "defaults: {}\n"] {
+        let place = Place::with_rules("triggers: {}\n");
+        place.write("rules/a.test.yaml", text);
+        let ran = tidegate(&place, &["test"]).await;
+        assert!(ran.code == Some(1) && ran.out.starts_with("error["), "{text:?}: {ran:?}");
+    }
+    let place = Place::with_rules("triggers: {}\n");
+    for expected in [r#"answered: """#, r#"consent: { ad_storage: "" }"#, "not_fired: {}", ""] {
+        place.write(
+            "rules/a.test.yaml",
+            &format!("cases: {{ a: {{ event: {{ event: e }}, expect: {{ {expected} }} }} }}\n"),
+        );
+        let ran = tidegate(&place, &["test"]).await;
+        assert!(ran.code == Some(1) && ran.out.starts_with("error[case-expectation]"), "{expected}: {ran:?}");
+    }
+    place.write("rules/a.test.yaml", "cases:\n  a: { event: { event: e }, expect: { fired: [] } }\n  a: { event: { event: f }, expect: { fired: [] } }\n");
+    let ran = tidegate(&place, &["test"]).await;
+    assert!(ran.code == Some(1) && ran.out.starts_with("error[duplicate-key]"), "{ran:?}");
+}
