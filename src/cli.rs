@@ -1,6 +1,7 @@
 //! The command line: one file a command. Results go to standard output, everything else to standard error.
 
 use std::{
+    fmt,
     io::{self, IsTerminal, Write},
     path::PathBuf,
     process::ExitCode,
@@ -8,7 +9,10 @@ use std::{
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::container::diagnostic::{self, Colour, Diagnostics, Sources};
+use crate::{
+    container::diagnostic::{self, Colour, Diagnostics, Sources},
+    one_line::one_line,
+};
 
 mod audit;
 mod check;
@@ -111,7 +115,7 @@ pub fn run() -> ExitCode {
             return Exit::Fine;
         }
         // Standard error is the last resort; if it is gone, so is whoever could read this.
-        let _ = writeln!(io::stderr(), "tidegate: {error:#}");
+        let _ = lines(&mut io::stderr(), &format!("tidegate: {error:#}"));
         Exit::CouldNot
     });
     ExitCode::from(exit as u8)
@@ -122,6 +126,16 @@ fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
     // Its own source leaves the kind out.
     let json = || cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
     io.or_else(json) == Some(io::ErrorKind::BrokenPipe)
+}
+
+/// Writes one line for people. Whatever it holds that somebody else wrote stays in it, and steers no terminal.
+fn line(out: &mut impl Write, words: fmt::Arguments<'_>) -> io::Result<()> {
+    writeln!(out, "{}", one_line(&words.to_string()))
+}
+
+/// The same of a text of several lines.
+fn lines(out: &mut impl Write, text: &str) -> io::Result<()> {
+    text.lines().try_for_each(|text| line(out, format_args!("{text}")))
 }
 
 /// Writes findings in the format that was asked for; in colour only on a terminal.

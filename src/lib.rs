@@ -31,6 +31,7 @@ pub mod digest;
 pub mod event;
 pub mod hit;
 pub mod kept;
+pub mod one_line;
 pub mod openai;
 pub mod pipeline;
 pub mod privacy;

@@ -17,6 +17,7 @@ use crate::{
     cookie::SetCookie,
     event::Event,
     hit::Hit,
+    one_line::is_deceptive,
     trace::{Note, redacted},
     variable::Moment,
 };
@@ -303,13 +304,10 @@ impl Source {
 /// A text for a terminal, a log line or a page: cut to so many characters, without any that move a cursor or turn text
 /// around.
 fn plain(text: &str, max_characters: usize) -> Box<str> {
-    let is_unsafe = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     let mut characters = text.chars();
     let shown = characters.by_ref().take(max_characters).map(|c| match c {
         '\t' => ' ',
-        c if is_unsafe(c) => char::REPLACEMENT_CHARACTER,
+        c if is_deceptive(c) => char::REPLACEMENT_CHARACTER,
         c => c,
     });
     let mut shown: String = shown.collect();

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use clap::Args;
 
-use super::{Context, Exit, Format, door::Data};
+use super::{Context, Exit, Format, door::Data, line};
 use crate::{audit::Outcome, outbox::Forgotten};
 
 /// Show what people did that concerns somebody's data
@@ -31,14 +31,15 @@ impl Audit {
         }
         for entry in entries {
             let (deed, subject, fingerprint) = (&entry.deed, &entry.subject, &entry.fingerprint);
-            write!(out, "{:>6}  {}  {}: {deed} {subject} {fingerprint}: ", entry.id, entry.at, entry.who)?;
-            match &entry.outcome {
-                Outcome::Open => writeln!(out, "not ended")?,
-                Outcome::Failed { words } => writeln!(out, "failed: {words}")?,
+            let outcome = match &entry.outcome {
+                Outcome::Open => "not ended".to_owned(),
+                Outcome::Failed { words } => format!("failed: {words}"),
                 Outcome::Forgotten(Forgotten { pending, dead, in_flight }) => {
-                    writeln!(out, "{pending} pending, {dead} dead, {in_flight} being sent")?;
+                    format!("{pending} pending, {dead} dead, {in_flight} being sent")
                 }
-            }
+            };
+            let (id, at, who) = (entry.id, entry.at, &entry.who);
+            line(&mut out, format_args!("{id:>6}  {at}  {who}: {deed} {subject} {fingerprint}: {outcome}"))?;
         }
         Ok(Exit::Fine)
     }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use clap::{Args, ValueEnum};
 
-use super::{Context, Exit, Format, report};
+use super::{Context, Exit, Format, line, report};
 use crate::{
     case,
     container::{
@@ -65,7 +65,8 @@ impl Check {
             if !diagnostics.is_empty() {
                 writeln!(out)?;
             }
-            writeln!(out, "{}{}", diagnostics.summary(), container.as_ref().map_or(String::new(), size))?;
+            let size = container.as_ref().map_or(String::new(), size);
+            line(&mut out, format_args!("{}{size}", diagnostics.summary()))?;
         }
         let denied = self.deny.is_some() && diagnostics.warnings() > 0;
         Ok(if diagnostics.has_errors() || denied { Exit::FoundWrong } else { Exit::Fine })

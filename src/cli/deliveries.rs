@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{
     Context, Exit, Format,
     door::{Data, Door},
+    line, lines,
 };
 use crate::{
     desk::{AccountReport, Selection},
@@ -188,12 +189,10 @@ fn accounts_text(out: &mut impl Write, accounts: &[AccountReport]) -> io::Result
         return writeln!(out, "no accounts: no call was ever accepted, or all were delivered");
     }
     for account in accounts {
-        writeln!(out, "{}", account.account)?;
-        write!(out, "  {} pending, {} dead; {}", account.pending, account.dead, account.state)?;
-        match account.oldest {
-            Some(oldest) => writeln!(out, "; oldest pending from {oldest}")?,
-            None => writeln!(out)?,
-        }
+        line(out, format_args!("{}", account.account))?;
+        let oldest = account.oldest.map(|oldest| format!("; oldest pending from {oldest}")).unwrap_or_default();
+        let (pending, dead, state) = (account.pending, account.dead, &account.state);
+        line(out, format_args!("  {pending} pending, {dead} dead; {state}{oldest}"))?;
     }
     Ok(())
 }
@@ -212,11 +211,9 @@ fn calls_text(out: &mut impl Write, state: CallState, page: &Page) -> io::Result
                 format!("{status}{}", death.words)
             }
         };
-        writeln!(
-            out,
-            "  {:>6}  {}  {}  {}  {:?}  {reason}",
-            call.id, call.event.time, call.event.name, call.event.id, call.tag
-        )?;
+        let (id, tag) = (call.id, &call.tag);
+        let event = format!("{}  {}  {}", call.event.time, call.event.name, call.event.id);
+        line(out, format_args!("  {id:>6}  {event}  {tag:?}  {reason}"))?;
     }
     if page.next.is_some() {
         writeln!(out, "  … and more; --limit shows more of them")?;
@@ -245,19 +242,19 @@ impl Show {
 }
 
 fn call_text(out: &mut impl Write, call: &StoredCall) -> anyhow::Result<()> {
-    writeln!(out, "call {} by {:?}", call.id, call.tag)?;
-    writeln!(out, "  to        {}", call.account)?;
-    writeln!(out, "  event     {}, id {}, of {}", call.event.name, call.event.id, call.event.time)?;
-    writeln!(out, "  hit       {}, accepted {}, container {}", call.hit, call.accepted, call.version)?;
+    line(out, format_args!("call {} by {:?}", call.id, call.tag))?;
+    line(out, format_args!("  to        {}", call.account))?;
+    line(out, format_args!("  event     {}, id {}, of {}", call.event.name, call.event.id, call.event.time))?;
+    line(out, format_args!("  hit       {}, accepted {}, container {}", call.hit, call.accepted, call.version))?;
     writeln!(out, "  attempts  {}", call.attempts)?;
     if let Some(death) = &call.death {
         let status = death.status.map(|status| format!("{status}: ")).unwrap_or_default();
-        writeln!(out, "  dead      since {}: {status}{}", death.at, death.words)?;
+        line(out, format_args!("  dead      since {}: {status}{}", death.at, death.words))?;
     }
     match &call.body {
         Some(body) => {
             let body: Value = serde_json::from_str(body)?;
-            writeln!(out, "{}", serde_json::to_string_pretty(&body)?)?;
+            lines(out, &serde_json::to_string_pretty(&body)?)?;
         }
         None => writeln!(out, "  the body is gone: it was too old to be delivered")?,
     }

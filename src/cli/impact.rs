@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use super::{Context, Exit, Format, check, report};
+use super::{Context, Exit, Format, check, lines, report};
 use crate::{
     container::{
         Container,
@@ -50,7 +50,7 @@ impl Impact {
         let mut out = io::stdout().lock();
         match context.format {
             Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&impact)?)?,
-            Format::Text | Format::Github => write!(out, "{impact}")?,
+            Format::Text | Format::Github => lines(&mut out, &impact.to_string())?,
         }
         Ok(Exit::Fine)
     }

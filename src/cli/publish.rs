@@ -9,7 +9,7 @@ use anyhow::bail;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Context, Exit, Format, report as report_findings};
+use super::{Context, Exit, Format, line, lines, report as report_findings};
 use crate::{
     container::{diff, folder},
     git::{Changed, Hindered, How, Reach, Repository},
@@ -69,8 +69,8 @@ impl Publish {
                     serde_json::to_writer_pretty(&mut out, &why)?;
                     writeln!(out)?;
                 } else {
-                    writeln!(io::stderr(), "tidegate: not published: {obstacle}")?;
-                    writeln!(io::stderr(), "  {}", obstacle.way_out())?;
+                    lines(&mut io::stderr(), &format!("tidegate: not published: {obstacle}"))?;
+                    lines(&mut io::stderr(), &format!("  {}", obstacle.way_out()))?;
                 }
                 Ok(Exit::CouldNot)
             }
@@ -113,9 +113,9 @@ fn as_text(out: &mut (impl Write + IsTerminal), format: Format, report: &Report,
     let mut failed = 0;
     for (path, case) in examined.failed() {
         failed += 1;
-        writeln!(out, "FAILED {path}:{}: {}", case.place.line, case.name)?;
+        line(out, format_args!("FAILED {path}:{}: {}", case.place.line, case.name))?;
         for difference in &case.differences {
-            writeln!(out, "    {difference}")?;
+            line(out, format_args!("    {difference}"))?;
         }
     }
     match examined.cases.len() {
@@ -127,18 +127,21 @@ fn as_text(out: &mut (impl Write + IsTerminal), format: Format, report: &Report,
         return Ok(());
     }
     for path in &report.ignored {
-        writeln!(out, "left out, because git is told to ignore it: {path}")?;
+        line(out, format_args!("left out, because git is told to ignore it: {path}"))?;
     }
     match &report.outcome {
         Outcome::Nothing => nothing(out, wish)?,
-        Outcome::Pushed(commit) => writeln!(out, "nothing new to publish; pushed {commit}")?,
+        Outcome::Pushed(commit) => line(out, format_args!("nothing new to publish; pushed {commit}"))?,
         _ => {
             writeln!(out)?;
             out.write_all(diff::text(&examined.changes).as_bytes())?;
             files(out, &report.files)?;
             match &report.impact {
-                Known::Impact(impact) => write!(out, "\n{impact}")?,
-                Known::Unreadable(words) => writeln!(out, "\nimpact: {words}")?,
+                Known::Impact(impact) => lines(out, &format!("\n{impact}"))?,
+                Known::Unreadable(words) => {
+                    writeln!(out)?;
+                    line(out, format_args!("impact: {words}"))?;
+                }
                 Known::Nothing => {}
             }
             writeln!(out)?;
@@ -151,12 +154,12 @@ fn as_text(out: &mut (impl Write + IsTerminal), format: Format, report: &Report,
 fn nothing(out: &mut impl Write, wish: &Wish) -> io::Result<()> {
     match &wish.of {
         Source::Draft => writeln!(out, "nothing to publish: rules/ and tags/ are as HEAD has them; edit them first"),
-        Source::Commit(revision) => {
-            writeln!(
-                out,
+        Source::Commit(revision) => line(
+            out,
+            format_args!(
                 "nothing to publish: rules/ and tags/ are those of {revision}; tidegate versions lists others"
-            )
-        }
+            ),
+        ),
     }
 }
 
@@ -165,7 +168,7 @@ fn files(out: &mut impl Write, files: &[Changed]) -> io::Result<()> {
     const MAX_SHOWN: usize = 20;
     for file in files.iter().take(MAX_SHOWN) {
         let unread = if folder::is_read(&file.path) { "" } else { " (no container reads it)" };
-        writeln!(out, "  {} {}{unread}", how(file.how), file.path)?;
+        line(out, format_args!("  {} {}{unread}", how(file.how), file.path))?;
     }
     match files.len().checked_sub(MAX_SHOWN) {
         Some(more) if more > 0 => writeln!(out, "  and {more} more files"),
@@ -183,17 +186,17 @@ fn how(how: How) -> &'static str {
 
 fn published(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let Outcome::Published(Published { commit, push, left_behind }) = &report.outcome else {
-        return writeln!(out, "would be published on {}; nothing was changed", report.branch);
+        return line(out, format_args!("would be published on {}; nothing was changed", report.branch));
     };
-    writeln!(out, "published as {commit} on {}", report.branch)?;
+    line(out, format_args!("published as {commit} on {}", report.branch))?;
     if let Some(words) = left_behind {
-        writeln!(out, "but the files here did not come along: {words}")?;
+        line(out, format_args!("but the files here did not come along: {words}"))?;
     }
     match push {
         Push::NotAsked => writeln!(out, "a server on this repository looks at HEAD every second and takes it"),
         Push::Done => writeln!(out, "pushed; servers that follow the branch take it when they ask next"),
         Push::Failed(error) => {
-            writeln!(out, "not pushed: {error}")?;
+            line(out, format_args!("not pushed: {error}"))?;
             writeln!(out, "  it is committed here; tidegate publish --push tries again")
         }
     }

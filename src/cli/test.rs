@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
-use super::{Context, Exit, Format, report};
+use super::{Context, Exit, Format, line, lines, report};
 use crate::{
     case::{
         self, Bench, CaseResult, Setting,
@@ -89,7 +89,7 @@ impl Test {
             Format::Text => {
                 text(&mut out, &results, &diagnostics, &sources)?;
                 if let Some(coverage) = coverage {
-                    write!(out, "\n{coverage}")?;
+                    lines(&mut out, &format!("\n{coverage}"))?;
                 }
                 let advice = if self.update {
                     "\nwhat still fails cannot be mended by another expectation; see each case"
@@ -116,7 +116,7 @@ fn write_updated(context: &Context, path: &str, read: &[u8], updated: &Updated) 
     replace::replace(&context.folder.join(path), read, text).with_context(|| format!("cannot write {path}"))?;
     let mut err = io::stderr().lock();
     for name in &updated.changed {
-        writeln!(err, "updated {path}: {name}")?;
+        line(&mut err, format_args!("updated {path}: {name}"))?;
     }
     Ok(())
 }
@@ -136,9 +136,9 @@ fn text(
                 continue;
             }
             failed += 1;
-            writeln!(out, "FAILED {path}:{}: {}", case.place.line, case.name)?;
+            line(out, format_args!("FAILED {path}:{}: {}", case.place.line, case.name))?;
             for difference in &case.differences {
-                writeln!(out, "    {difference}")?;
+                line(out, format_args!("    {difference}"))?;
             }
         }
     }

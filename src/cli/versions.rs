@@ -11,15 +11,20 @@ use clap::Args;
 use serde_json::json;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{Context, Exit, Format, publish::repository};
+use super::{Context, Exit, Format, line, publish::repository};
 use crate::{
     container::{diagnostic::Diagnostics, folder},
     git::{GitError, Repository, Version},
     history::{self, Served},
+    one_line::shortened,
     publish,
     settings::readable_environment,
     time::Timestamp,
 };
+
+/// How many columns of a terminal these take; JSON has all of them.
+const MAX_AUTHOR: usize = 24;
+const MAX_SUBJECT: usize = 72;
 
 /// List the versions of the container: commits that touch rules/ or tags/, newest first
 #[derive(Args, Debug)]
@@ -110,13 +115,19 @@ fn served(repository: &Repository, data: &Path) -> anyhow::Result<BTreeMap<Strin
 
 fn as_text(out: &mut impl Write, repository: &Repository, listed: &[Listed]) -> anyhow::Result<()> {
     if listed.is_empty() {
-        writeln!(out, "no version yet: no commit in {} touches rules/ or tags/", repository.root().display())?;
+        let root = repository.root().display();
+        line(out, format_args!("no version yet: no commit in {root} touches rules/ or tags/"))?;
         return Ok(());
     }
     let is_counted = listed.iter().any(|one| one.hits.is_some());
     let rows = listed.iter().map(|Listed { version, check, hits }| {
         let hits = is_counted.then(|| counted(*hits));
-        let cells = [version.commit.to_string(), minute(version.seconds), version.author.clone(), check.words.clone()];
+        let cells = [
+            version.commit.to_string(),
+            minute(version.seconds),
+            shortened(&version.author, MAX_AUTHOR),
+            check.words.clone(),
+        ];
         cells.into_iter().chain(hits).collect::<Vec<_>>()
     });
     let rows: Vec<_> = rows.collect();
@@ -126,7 +137,7 @@ fn as_text(out: &mut impl Write, repository: &Repository, listed: &[Listed]) -> 
             let missing = width(column).unwrap_or_default().saturating_sub(cell.width());
             write!(out, "{cell}{}  ", " ".repeat(missing))?;
         }
-        writeln!(out, "{}", version.subject)?;
+        writeln!(out, "{}", shortened(&version.subject, MAX_SUBJECT))?;
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use super::{
     load::plain,
     yaml::Node,
 };
+use crate::one_line::one_line;
 
 mod cases;
 mod fields;
@@ -134,7 +135,7 @@ fn rank(object: &Object) -> (usize, &Object) {
 pub fn text(changes: &[Change]) -> String {
     match changes {
         [] => "no change of meaning\n".to_owned(),
-        changes => changes.iter().map(|change| format!("{change}\n")).collect(),
+        changes => changes.iter().map(|change| format!("{}\n", one_line(&change.to_string()))).collect(),
     }
 }
 

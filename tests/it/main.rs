@@ -27,6 +27,7 @@ mod full_disk;
 mod git;
 mod harness;
 mod history;
+mod hostile_text;
 mod http_destination;
 mod impact;
 mod layers;

@@ -3,6 +3,7 @@
 use crate::{
     consent::{ConsentSource, ConsentType, region::Whereabouts},
     event::IdOrigin,
+    one_line::one_line,
     pipeline::Processed,
     trace::{Attention, EventTrace, Level, TagVerdict},
 };
@@ -62,13 +63,14 @@ impl Tone {
 struct Lines(Vec<Line>);
 
 impl Lines {
-    fn add(&mut self, tone: Tone, text: String) {
-        self.0.extend(text.split('\n').map(|text| Line { tone, text: text.to_owned() }));
+    /// One line, whatever the hit brought.
+    fn add(&mut self, tone: Tone, text: &str) {
+        self.0.push(Line { tone, text: one_line(text).into_owned() });
     }
 
     /// The same after an empty line.
-    fn begin(&mut self, tone: Tone, text: String) {
-        self.add(Tone::Plain, String::new());
+    fn begin(&mut self, tone: Tone, text: &str) {
+        self.add(Tone::Plain, "");
         self.add(tone, text);
     }
 }
@@ -77,11 +79,11 @@ impl Lines {
 pub(super) fn lines(processed: &Processed) -> anyhow::Result<Vec<Line>> {
     let mut lines = Lines::default();
     let trace = &processed.trace;
-    lines.add(Tone::Heading, format!("hit {}, received {}, container {}", trace.hit, trace.received, trace.version));
+    lines.add(Tone::Heading, &format!("hit {}, received {}, container {}", trace.hit, trace.received, trace.version));
     let decided = match &processed.result {
         Ok(decided) => decided,
         Err(bad) => {
-            lines.add(Tone::Bad, format!("refused: {bad}"));
+            lines.add(Tone::Bad, &format!("refused: {bad}"));
             return Ok(lines.0);
         }
     };
@@ -89,15 +91,15 @@ pub(super) fn lines(processed: &Processed) -> anyhow::Result<Vec<Line>> {
         lines.event(event);
     }
     for call in &decided.calls {
-        lines.begin(Tone::Heading, format!("call by {:?} to {}: {}", call.tag, call.account, call.event.name));
+        lines.begin(Tone::Heading, &format!("call by {:?} to {}: {}", call.tag, call.account, call.event.name));
         let body: serde_json::Value = serde_json::from_str(&call.body)?;
-        lines.add(Tone::Plain, serde_json::to_string_pretty(&body)?);
+        serde_json::to_string_pretty(&body)?.lines().for_each(|text| lines.add(Tone::Plain, text));
     }
     for cookie in &decided.cookies {
-        lines.begin(Tone::Plain, format!("Set-Cookie: {cookie}"));
+        lines.begin(Tone::Plain, &format!("Set-Cookie: {cookie}"));
     }
     if decided.calls.is_empty() {
-        lines.begin(Tone::Plain, "no calls".to_owned());
+        lines.begin(Tone::Plain, "no calls");
     }
     Ok(lines.0)
 }
@@ -110,20 +112,20 @@ impl Lines {
             let answer = consent.answer(kind);
             let against: Vec<_> = evidence.against(kind, answer).map(|signal| signal.source.phrase()).collect();
             let against = if against.is_empty() { String::new() } else { format!(", against {}", against.join(", ")) };
-            self.add(Tone::Plain, format!("  {kind}: {answer}{against}"));
+            self.add(Tone::Plain, &format!("  {kind}: {answer}{against}"));
         }
-        self.add(Tone::Plain, format!("  the visitor {}", evidence.choice));
+        self.add(Tone::Plain, &format!("  the visitor {}", evidence.choice));
         let by_region =
             |kind| matches!(consent.answer(kind).source, ConsentSource::PageDefault | ConsentSource::RegionDefault);
         if evidence.whereabouts != Whereabouts::NotAsked || ConsentType::ALL.into_iter().any(by_region) {
-            self.add(Tone::Plain, format!("  region: {}", evidence.whereabouts));
+            self.add(Tone::Plain, &format!("  region: {}", evidence.whereabouts));
         }
         for signal in &evidence.signals {
-            self.add(Tone::Plain, format!("  signal {signal}"));
+            self.add(Tone::Plain, &format!("  signal {signal}"));
         }
         let absent: Vec<_> = evidence.not_received().map(ConsentSource::name).collect();
         if !absent.is_empty() {
-            self.add(Tone::Faint, format!("  not received: {}", absent.join(", ")));
+            self.add(Tone::Faint, &format!("  not received: {}", absent.join(", ")));
         }
     }
 
@@ -135,28 +137,28 @@ impl Lines {
             IdOrigin::Generated => "generated, so not deduplicable",
         };
         let title = format!("event {:?}, id {} ({origin}), at {}", event.name, event.id.text, event.time);
-        self.begin(Tone::Heading, title);
+        self.begin(Tone::Heading, &title);
         for note in &event.notes {
-            self.add(Tone::Plain, format!("  note: {note}"));
+            self.add(Tone::Plain, &format!("  note: {note}"));
         }
         if event.attention == Attention::Bot {
             let why = "  bot: its user agent is a bot's, and this container ignores bots";
-            return self.add(Tone::Waiting, why.to_owned());
+            return self.add(Tone::Waiting, why);
         }
         self.consent(event);
         if event.tags.is_empty() {
-            self.add(Tone::Plain, "  no trigger looks at this event".to_owned());
+            self.add(Tone::Plain, "  no trigger looks at this event");
         }
         for tag in &event.tags {
             let mark = if matches!(tag.verdict, TagVerdict::Ran { .. }) { "+" } else { "-" };
-            self.add(Tone::of(&tag.verdict), format!("  {mark} {}{}: {}", tag.tag, tag.part, tag.verdict));
+            self.add(Tone::of(&tag.verdict), &format!("  {mark} {}{}: {}", tag.tag, tag.part, tag.verdict));
             for note in &tag.notes {
                 let label = if note.level == Level::Debug { "note" } else { note.level.name() };
-                self.add(Tone::Plain, format!("      {label}: {note}"));
+                self.add(Tone::Plain, &format!("      {label}: {note}"));
             }
         }
         if event.untold > 0 {
-            self.add(Tone::Faint, format!("  - and up to {} more tags did not fire", event.untold));
+            self.add(Tone::Faint, &format!("  - and up to {} more tags did not fire", event.untold));
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Diagnostics as GitHub Actions workflow commands, which show up as annotations in a pull request.
 //!
 //! The form and its escaping are those of `@actions/core` (`packages/core/src/command.ts` in actions/toolkit):
-//! `%`, CR and LF are percent-encoded everywhere, `:` and `,` in properties too.
+//! `%` and LF are percent-encoded everywhere, `:` and `,` in properties too. Of CR and all else that is not fit for a line
+//! nothing is left to encode.
 
 use std::fmt::Write;
 
 use super::{Diagnostic, Diagnostics, Severity};
+use crate::one_line::one_line;
 
 /// One line a diagnostic: `::error file=rules/a.yaml,line=3,col=5,endColumn=9,title=unknown-key::message`.
 ///
@@ -43,7 +45,8 @@ fn message(diagnostic: &Diagnostic) -> String {
 }
 
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    let lines: Vec<_> = text.split('\n').map(one_line).collect();
+    lines.join("\n").replace('%', "%25").replace('\n', "%0A")
 }
 
 fn property(text: &str) -> String {

@@ -134,7 +134,7 @@ fn github_commands_are_escaped() {
     odd.push(Diagnostic::error("x", "50% of a:b, c\r\nd").at(at("rules/100%:a,b\n.yaml", 1, 1, 0)));
     assert_eq!(
         github(&odd),
-        "::error file=rules/100%25%3Aa%2Cb%0A.yaml,line=1,col=1,endColumn=2,title=x::50%25 of a:b, c%0D%0Ad\n"
+        "::error file=rules/100%25%3Aa%2Cb%0A.yaml,line=1,col=1,endColumn=2,title=x::50%25 of a:b, c\u{FFFD}%0Ad\n"
     );
 }
 

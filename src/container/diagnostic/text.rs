@@ -15,6 +15,7 @@ use std::{borrow::Cow, fmt::Write, sync::Arc};
 use unicode_width::UnicodeWidthChar;
 
 use super::{Diagnostic, Diagnostics, Severity, Sources};
+use crate::one_line::{is_deceptive, one_line};
 
 /// Of a longer line only this many characters around the marker are shown.
 const WINDOW: usize = 100;
@@ -38,29 +39,29 @@ pub fn text(diagnostics: &Diagnostics, sources: &Sources, colour: Colour) -> Str
 
 fn one<'a>(diagnostic: &Diagnostic, sources: &'a Sources, lines: &mut Option<Lines<'a>>, paint: Paint) -> String {
     let severity = paint.severity(diagnostic.severity, &format!("{}[{}]", diagnostic.severity.name(), diagnostic.code));
-    let mut out = format!("{severity}: {}\n", paint.bold(&printable(&diagnostic.message)));
+    let mut out = format!("{severity}: {}\n", paint.bold(&one_line(&diagnostic.message)));
     // Writing to a String cannot fail.
     let mut gutter = 2;
     if let Some(place) = &diagnostic.place {
         let number = place.line.to_string();
         gutter = number.len();
-        let (file, bar) = (printable(&place.file), paint.frame("|"));
+        let (file, bar) = (one_line(&place.file), paint.frame("|"));
         let pad = " ".repeat(gutter);
         let _ = writeln!(out, "{pad}{} {file}:{}:{}", paint.frame("-->"), place.line, place.column);
         if let Some(line) = Lines::of(lines, sources, &place.file).and_then(|lines| lines.line(place.line)) {
             let extract = Extract::cut(&line, place.column, place.length);
             let marker = paint.severity(diagnostic.severity, &"^".repeat(extract.marked));
             let _ = writeln!(out, "{pad} {bar}");
-            let _ = writeln!(out, "{} {bar} {}", paint.frame(&number), extract.text);
+            let _ = writeln!(out, "{} {bar} {}", paint.frame(&number), one_line(&extract.text));
             let _ = writeln!(out, "{pad} {bar} {}{marker}", " ".repeat(extract.before));
         }
     }
     let pad = " ".repeat(gutter);
     if let Some(owner) = diagnostic.unnamed_owner() {
-        let _ = writeln!(out, "{pad} {} in {}", paint.frame("="), printable(owner));
+        let _ = writeln!(out, "{pad} {} in {}", paint.frame("="), one_line(owner));
     }
     if let Some(help) = &diagnostic.help {
-        let _ = writeln!(out, "{pad} {} {}: {}", paint.frame("="), paint.bold("help"), printable(help));
+        let _ = writeln!(out, "{pad} {} {}: {}", paint.frame("="), paint.bold("help"), one_line(help));
     }
     out
 }
@@ -147,7 +148,7 @@ impl Extract {
                 self.text.push_str(TAB);
                 TAB.len()
             }
-            _ if deceptive(character) => {
+            _ if is_deceptive(character) => {
                 self.text.push(char::REPLACEMENT_CHARACTER);
                 1
             }
@@ -157,17 +158,6 @@ impl Extract {
             }
         }
     }
-}
-
-/// A user's text on one line of a terminal: what it could be deceived or steered by is replaced.
-fn printable(text: &str) -> Cow<'_, str> {
-    if text.contains(deceptive) { text.replace(deceptive, "\u{FFFD}").into() } else { text.into() }
-}
-
-/// Control characters (a terminal obeys them) and marks that are invisible or turn the direction of writing.
-fn deceptive(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
 }
 
 #[derive(Clone, Copy)]
