@@ -15,8 +15,8 @@ use crate::{
 
 pub mod consent;
 pub mod datalayer;
-mod fields;
 pub mod ga4;
+mod json;
 pub mod measurement;
 mod parameters;
 pub mod pixel;
@@ -63,6 +63,23 @@ pub enum Keeping {
     Nobody,
 }
 
+/// What the body of a client's hits is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    Json,
+    /// Text of the client's own protocol, or nothing, whatever its media type says.
+    Anything,
+}
+
+/// What is answered once a hit is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// To who asks for it, which events wait; else nothing.
+    WhatWaits,
+    Nothing,
+    Image(&'static [u8]),
+}
+
 /// The clients, by the name under which traces and metrics know them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Client {
@@ -99,6 +116,30 @@ impl Client {
             Self::Ga4 => "ga4",
             Self::Measurement => "measurement",
             Self::Pixel => "pixel",
+        }
+    }
+
+    /// The methods of its hits, as the header `Allow` has them.
+    pub fn methods(self) -> &'static str {
+        match self {
+            Self::DataLayer | Self::Measurement => "POST, OPTIONS",
+            Self::Ga4 => "GET, POST, OPTIONS",
+            Self::Pixel => "GET, OPTIONS",
+        }
+    }
+
+    pub fn takes(self) -> Takes {
+        match self {
+            Self::DataLayer | Self::Measurement => Takes::Json,
+            Self::Ga4 | Self::Pixel => Takes::Anything,
+        }
+    }
+
+    pub fn reply(self) -> Reply {
+        match self {
+            Self::DataLayer => Reply::WhatWaits,
+            Self::Ga4 | Self::Measurement => Reply::Nothing,
+            Self::Pixel => Reply::Image(pixel::GIF),
         }
     }
 

@@ -22,7 +22,7 @@ use serde_json::json;
 use crate::{
     app::{self, App, Readiness},
     body::{Bodies, read_on},
-    client::{Client, pixel::GIF},
+    client::{Client, Reply, Takes},
     client_address::{Caller, bare_host},
     cookie,
     error::Refusal,
@@ -109,7 +109,7 @@ async fn receive(
     body: &mut Body,
     caller: Caller,
 ) -> Result<Decided, Refusal> {
-    let allow = allowed(client);
+    let allow = client.methods();
     if !allow.split(", ").any(|method| head.method == method) {
         return Err(Refusal::Method { allow });
     }
@@ -128,7 +128,7 @@ async fn receive(
         }
         Verdict::NoneShown => (caller.through, head.uri.query().unwrap_or_default().into()),
     };
-    if matches!(client, Client::DataLayer | Client::Measurement) && !is_json_or_text(&head.headers) {
+    if client.takes() == Takes::Json && !is_json_or_text(&head.headers) {
         return Err(Refusal::MediaType);
     }
     let body = collect.bodies.read(body, &head.headers).await?;
@@ -175,14 +175,14 @@ fn accepts_json(headers: &HeaderMap) -> bool {
 }
 
 fn answer(client: Client, decided: &Decided, as_json: bool) -> Response {
-    let mut response = if client == Client::Pixel {
-        ([(header::CONTENT_TYPE, HeaderValue::from_static("image/gif"))], GIF).into_response()
-    } else if as_json && client == Client::DataLayer {
-        let held: Vec<_> =
-            decided.held.iter().map(|held| json!({"event_id": held.event_id, "needs": held.needs})).collect();
-        Json(json!({"accepted": decided.events, "held": held})).into_response()
-    } else {
-        StatusCode::NO_CONTENT.into_response()
+    let mut response = match client.reply() {
+        Reply::Image(gif) => ([(header::CONTENT_TYPE, HeaderValue::from_static("image/gif"))], gif).into_response(),
+        Reply::WhatWaits if as_json => {
+            let held: Vec<_> =
+                decided.held.iter().map(|held| json!({"event_id": held.event_id, "needs": held.needs})).collect();
+            Json(json!({"accepted": decided.events, "held": held})).into_response()
+        }
+        Reply::WhatWaits | Reply::Nothing => StatusCode::NO_CONTENT.into_response(),
     };
     for cookie in &decided.cookies {
         // A cookie's parts were checked to be visible ASCII when it was made.
@@ -208,18 +208,9 @@ fn answered(collect: &Collect, client: Client, started: Instant, result: Result<
     response
 }
 
-/// The methods of a client's hits, as the header `Allow` has them.
-fn allowed(client: Client) -> &'static str {
-    match client {
-        Client::DataLayer | Client::Measurement => "POST, OPTIONS",
-        Client::Ga4 => "GET, POST, OPTIONS",
-        Client::Pixel => "GET, OPTIONS",
-    }
-}
-
 fn preflight(client: Client) -> Response {
     let headers = [
-        (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(allowed(client))),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(client.methods())),
         (header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("content-type, accept")),
         (header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600")),
     ];

@@ -251,6 +251,9 @@ pub struct Signals {
     /// `consent_defaults`: what holds until the visitor chooses, by region.
     pub defaults: Vec<RegionalDefault>,
     pub chance: Chance,
+    /// What parameters that came again said in other places: signals by their keys in event data, each beside what the
+    /// event's data has of it.
+    pub again: Vec<(Box<str>, serde_json::Value)>,
 }
 
 /// Whether the event was sent before.

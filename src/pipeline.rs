@@ -18,7 +18,7 @@ use crate::{
     hit::Hit,
     script::{Given, HitTime, MonotonicClock},
     trace::{Attention, ClientVerdict, EventTrace, Note, Trace},
-    trigger::choice::{Choice, choose},
+    trigger::choice::{ChosenTags, choose},
     variable::Moment,
     visitor::{Sender, Visit, Visitor},
 };
@@ -188,7 +188,7 @@ fn decide_event(
         Chance::Second { then } => Some(evidence.state_then(then)),
     };
     let prospect = prospect(&event.signals.chance, then.as_ref(), keeping, &given.consent);
-    let Choice { fire, rest, untold } = choose(container, &moment, told);
+    let ChosenTags { fire, rest, untold } = choose(container, &moment, told);
     let mut round = Round::new(&moment, &fire, &evidence, prospect, harvest, rest);
     round.fire();
     if let Chance::Bare = event.signals.chance {

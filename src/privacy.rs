@@ -9,7 +9,16 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::{Map, Value};
 
 use self::{bots::BotList, query::StripQuery};
-use crate::{client::Client, event::Event, hit::Hit, openai::oppref, trace::Note};
+use crate::{
+    client::{
+        Client,
+        ga4::hints::{self, Hint, Told},
+    },
+    event::Event,
+    hit::Hit,
+    openai::oppref,
+    trace::Note,
+};
 
 pub mod bots;
 pub mod ip_address;
@@ -71,26 +80,8 @@ pub enum Fate {
     Goes,
 }
 
-/// Parameters of GA4's protocol that tell of the browser, and their keys in the event's `client_hints`. What browsers
-/// tell everybody stays where the agent is reduced.
-const HINTS: [(&str, &str, Told); 8] = [
-    ("uaa", "architecture", Told::IfAsked),
-    ("uab", "bitness", Told::IfAsked),
-    ("uafvl", "full_version_list", Told::IfAsked),
-    ("uam", "model", Told::IfAsked),
-    ("uamb", "mobile", Told::Everybody),
-    ("uap", "platform", Told::Everybody),
-    ("uapv", "platform_version", Told::IfAsked),
-    ("uaw", "wow64", Told::IfAsked),
-];
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Told {
-    Everybody,
-    IfAsked,
-}
-
-/// Headers of the same kind, all of which begin so; these alone are told everybody.
+/// Headers that are client hints, all of which begin so; these alone are told everybody. What browsers tell everybody stays
+/// where the agent is reduced.
 const HINT_HEADERS: &str = "sec-ch-ua";
 const OPEN_HINT_HEADERS: [&str; 3] = ["sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-ua-platform"];
 
@@ -163,12 +154,12 @@ impl Privacy {
         {
             data.insert("user_agent".to_owned(), reduced.into());
         }
-        match data.get_mut("client_hints") {
+        match data.get_mut(hints::KEY) {
             Some(Value::Object(hints)) if self.detail.user_agent == AgentDetail::Reduced => {
-                hints.retain(|key, _| HINTS.iter().any(|(_, own, told)| own == key && *told == Told::Everybody));
+                hints.retain(|key, _| Hint::of_key(key).is_some_and(|hint| hint.told == Told::Everybody));
             }
             _ => {
-                data.remove("client_hints");
+                data.remove(hints::KEY);
             }
         }
     }
@@ -277,11 +268,10 @@ impl Privacy {
     }
 
     fn withholds_hint(&self, name: &str) -> bool {
-        let key = name.strip_prefix("client_hints.");
-        let hint = HINTS.iter().find(|(wire, own, _)| *wire == name || key == Some(*own));
+        let hint = Hint::of_wire(name).or_else(|| Hint::of_path(name));
         match self.detail.user_agent {
             AgentDetail::Whole => false,
-            AgentDetail::Reduced => hint.is_some_and(|(_, _, told)| *told == Told::IfAsked),
+            AgentDetail::Reduced => hint.is_some_and(|hint| hint.told == Told::IfAsked),
             AgentDetail::Dropped => hint.is_some(),
         }
     }

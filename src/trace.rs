@@ -182,7 +182,7 @@ pub enum TagVerdict {
         needs: ConsentTypes,
         why: Box<str>,
         #[serde(flatten)]
-        forgotten: Forgotten,
+        forgotten: RefusalEffects,
     },
     /// Consent is there, the event's data is not: the page kept it back, and is asked for it.
     Awaited,
@@ -246,7 +246,7 @@ impl fmt::Display for Original {
 
 /// What a refusal makes others forget.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Forgotten {
+pub struct RefusalEffects {
     /// By the browser.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub expired: Vec<CookieVerdict>,
@@ -340,7 +340,7 @@ impl TagVerdict {
         Self::Held { needs: missing.types, why: missing.to_string().into() }
     }
 
-    pub fn blocked(missing: &Missing, forgotten: Forgotten) -> Self {
+    pub fn blocked(missing: &Missing, forgotten: RefusalEffects) -> Self {
         Self::Blocked { needs: missing.types, why: missing.to_string().into(), forgotten }
     }
 }

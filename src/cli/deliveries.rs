@@ -25,9 +25,9 @@ pub enum Deliveries {
     /// One call with its body and what the destination said
     Show(Show),
     /// Put dead letters back to be delivered, and let paused accounts try again
-    Retry(Choice),
+    Retry(Which),
     /// Forget calls for good
-    Discard(Choice),
+    Discard(Which),
 }
 
 #[derive(Args, Debug)]
@@ -59,7 +59,7 @@ pub struct Show {
 }
 
 #[derive(Args, Debug)]
-pub struct Choice {
+pub struct Which {
     #[command(flatten)]
     data: Data,
     /// The calls' ids, as the list shows them
@@ -132,7 +132,7 @@ impl Deliveries {
     }
 }
 
-impl Choice {
+impl Which {
     /// The store, and which calls of it are meant.
     fn take(self) -> anyhow::Result<(Door, Selection)> {
         let selection = if self.ids.is_empty() {

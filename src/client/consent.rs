@@ -48,7 +48,8 @@ pub fn take(
         None | Some(Value::Null) => chance(withheld, at)?,
         Some(stated) => Chance::Second { then: alone(&stated, &|| at("consent_then"), notes)? },
     };
-    Ok(Signals { hit, answered, defaults, chance })
+    note_strays(data, notes);
+    Ok(Signals { hit, answered, defaults, chance, again: Vec::new() })
 }
 
 fn chance(withheld: Option<Value>, at: &impl Fn(&str) -> String) -> Result<Chance, BadHit> {
@@ -163,7 +164,28 @@ fn too_many() -> String {
 }
 
 /// The consent type that a key means and does not name, such as `adStorage`: who states a refusal must be heard.
-fn misspelt(key: &str) -> Option<&'static str> {
-    let plain = |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    ConsentType::ALL.map(ConsentType::name).into_iter().find(|name| plain(name) == plain(key))
+pub fn misspelt(key: &str) -> Option<&'static str> {
+    ConsentType::ALL.map(ConsentType::name).into_iter().find(|name| *name != key && letters(name).eq(letters(key)))
+}
+
+fn letters(name: &str) -> impl Iterator<Item = char> {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase())
+}
+
+/// Keys that look as if they spoke of consent, and stand where it is not read: an event may have such data, as the
+/// pushes of consent managers do, and whoever wonders why it counts for nothing finds a note.
+fn note_strays(data: &Map<String, Value>, notes: &mut Vec<Note>) {
+    let is_stray = |key: &str| {
+        ConsentType::from_name(key).is_some() || misspelt(key).is_some() || letters(key).eq(letters("consent"))
+    };
+    let mut strays = PassedOver::default();
+    for key in data.keys() {
+        // By its first letter, because every event comes through here.
+        if matches!(key.as_bytes().first(), Some(b'a' | b'A' | b'c' | b'C' | b'f' | b'F' | b'p' | b'P' | b's' | b'S'))
+            && is_stray(key)
+        {
+            strays.add(&|| "consent".to_owned(), key);
+        }
+    }
+    strays.tell("event data, from which no consent is read; that stands in \"consent\"", notes);
 }

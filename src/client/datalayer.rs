@@ -4,10 +4,7 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{
-    BadHit, MAX_EVENTS, Read, consent,
-    reading::{json_object, read_event},
-};
+use super::{BadHit, MAX_EVENTS, Read, consent, json, reading::read_event};
 use crate::hit::Hit;
 
 /// How much all events together may take over from their envelope, by [`weight`]: each gets a copy of its own, which
@@ -16,7 +13,7 @@ const MAX_SHARED: usize = 4_000_000;
 
 /// Reads the events of a hit, all or none.
 pub fn read(hit: &Hit, new_id: &dyn Fn() -> Uuid) -> Result<Vec<Read>, BadHit> {
-    let mut envelope = json_object(&hit.body, "the body must be a JSON object with \"event\" or \"events\"")?;
+    let mut envelope = json::object(&hit.body, "the body must be a JSON object with \"event\" or \"events\"")?;
     let events = match envelope.remove("events") {
         None | Some(Value::Null) => return Ok(vec![read_event(envelope, "", hit, new_id)?]),
         Some(Value::Array(events)) => events,

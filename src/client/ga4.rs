@@ -9,17 +9,18 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{
-    BadHit, MAX_EVENTS, Read, fields,
+    BadHit, MAX_EVENTS, Read,
     parameters::{Parameters, nest, number},
     reading,
 };
 use crate::{
-    consent::Signals,
-    event::{Event, EventId, IdOrigin},
+    consent::{Signals, gather},
+    event::{Event, EventId, IdOrigin, to_text},
     hit::Hit,
     trace::Note,
 };
 
+pub mod hints;
 mod items;
 mod names;
 pub mod onward;
@@ -71,14 +72,15 @@ fn read_event(
         return Err(BadHit::new(at("tid"), "is missing: it names the measurement id, such as G-XXXXXXX"));
     }
     let name = parameters.get("en").ok_or_else(|| BadHit::new(at("en"), "is missing: it names the event"))?;
-    if !fields::is_plain(name, fields::MAX_NAME_CHARACTERS) {
-        return Err(BadHit::new(at("en"), fields::name_shape()));
+    if !reading::is_plain(name, reading::MAX_NAME_CHARACTERS) {
+        return Err(BadHit::new(at("en"), reading::name_shape()));
     }
     let mut notes = Vec::new();
     let mut data = event_data(parameters);
     reading::drop_browsers_own(&mut data, hit.through, &mut notes);
     let id = event_id(&mut data, parameters, line, &mut notes, new_id);
-    let event = Event { name: name.into(), id, time: hit.received, data, signals: Signals::default(), click: None };
+    let signals = Signals { again: stated_again(parameters, &data, &mut notes), ..Signals::default() };
+    let event = Event { name: name.into(), id, time: hit.received, data, signals, click: None };
     Ok(Read { event, notes })
 }
 
@@ -113,6 +115,35 @@ fn event_data(parameters: &Parameters<'_>) -> Map<String, Value> {
     data
 }
 
+/// What parameters that come again say of consent, beside what the event has of them. That any does is noted.
+fn stated_again(
+    parameters: &Parameters<'_>,
+    data: &Map<String, Value>,
+    notes: &mut Vec<Note>,
+) -> Vec<(Box<str>, Value)> {
+    let mut again = Vec::new();
+    // A parameter of the event may have the very name that one of the protocol gets.
+    let of_event = parameters.iter().filter(|(wire, _)| wire.starts_with("ep"));
+    for (wire, value) in parameters.again().chain(parameters.overruled()).chain(of_event) {
+        let key = match wire.split_once('.') {
+            Some(("ep" | "epn", key)) => Some(key),
+            _ => names::key_of(wire),
+        };
+        let Some(key) = key.filter(|key| gather::is_signal(key)) else { continue };
+        if data.get(key).and_then(to_text).as_deref() != Some(value) {
+            again.push((key.into(), value.into()));
+        }
+    }
+    if let Some((wire, _)) = parameters.again().next() {
+        let more = parameters.again().count() - 1;
+        let others = if more == 0 { String::new() } else { format!(" (and {more} more like it)") };
+        let text =
+            format!("comes again with another value{others}: the last counts, and of consent signals the strictest");
+        notes.push(Note::new(reading::shown(wire), text));
+    }
+    again
+}
+
 /// The site's own id, else the order's, else one that a second copy of the hit gets too.
 fn event_id(
     data: &mut Map<String, Value>,
@@ -122,20 +153,20 @@ fn event_id(
     new_id: &dyn Fn() -> Uuid,
 ) -> EventId {
     if let Some(stated) = data.remove("event_id") {
-        match fields::scalar_text(&stated).filter(|text| fields::is_plain(text, fields::MAX_ID_CHARACTERS)) {
+        match reading::scalar_text(&stated).filter(|text| reading::is_plain(text, reading::MAX_ID_CHARACTERS)) {
             Some(text) => return EventId { text: text.into(), origin: IdOrigin::Site },
             None => {
-                let text = format!("ignored: it {}", fields::id_shape());
+                let text = format!("ignored: it {}", reading::id_shape());
                 notes.push(Note::new("event_id", text));
             }
         }
     }
-    if let Some(order) = fields::order_id(data) {
+    if let Some(order) = reading::order_id(data) {
         return order;
     }
     let of_page = |wire| parameters.get(wire).filter(|value| !value.is_empty());
     // Without these two, other visitors' events would get the same id.
-    let (Some(visitor), Some(page)) = (of_page("cid"), of_page("_p")) else { return fields::generated_id(new_id) };
+    let (Some(visitor), Some(page)) = (of_page("cid"), of_page("_p")) else { return reading::generated_id(new_id) };
     let line = line.to_string();
     let parts = ["tid", "sid", "_s", "en"].map(|wire| parameters.get(wire).unwrap_or_default());
     let mut hash = Sha256::new();

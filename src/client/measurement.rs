@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{BadHit, Read, fields, parameters::Parameters, reading};
+use super::{BadHit, Read, json, parameters::Parameters, reading};
 use crate::{
     consent::{ConsentStatus, ConsentType},
     hit::Hit,
@@ -38,7 +38,7 @@ pub fn read(hit: &Hit, new_id: &dyn Fn() -> Uuid) -> Result<Vec<Read>, BadHit> {
     let stream = stream.ok_or_else(|| {
         BadHit::new("measurement_id", "is missing: it stands in the address, such as ?measurement_id=G-XXXXXXX")
     })?;
-    let mut body = reading::json_object(&hit.body, "the body must be a JSON object with \"events\"")?;
+    let mut body = json::object(&hit.body, "the body must be a JSON object with \"events\"")?;
     let events = match body.remove("events") {
         Some(Value::Array(events)) if (1..=MAX_EVENTS).contains(&events.len()) => events,
         Some(Value::Array(events)) => {
@@ -121,6 +121,12 @@ fn event_data(
         }
         Some(_) => return Err(BadHit::new(format!("{place}.params"), "must be an object")),
     };
+    let stated =
+        [("consent", event.get("consent")), ("params.consent", data.get("consent").filter(|own| own.is_object()))];
+    if let Some((field, _)) = stated.into_iter().find(|(_, stated)| stated.is_some()) {
+        let message = "stands beside \"events\" in this protocol, for all of them";
+        return Err(BadHit::new(format!("{place}.{field}"), message));
+    }
     for key in reading::EVENTS_OWN.into_iter().filter(|key| *key != "event_id") {
         data.remove(key);
     }
@@ -146,7 +152,7 @@ fn is_name(name: &str) -> bool {
 
 /// Microseconds, as a number or as text, in milliseconds.
 fn milliseconds(micros: &Value, field: &str) -> Result<Value, BadHit> {
-    let text: Option<Cow<'_, str>> = fields::scalar_text(micros);
+    let text: Option<Cow<'_, str>> = reading::scalar_text(micros);
     match text.and_then(|text| text.parse::<i64>().ok()) {
         Some(micros) => Ok((micros / 1_000).into()),
         None => Err(BadHit::new(field, "must be a whole number of microseconds since 1970")),

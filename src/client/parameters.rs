@@ -1,5 +1,5 @@
 //! A query string's parameters, decoded once, and how they become event data. A name that comes again counts as it came
-//! last.
+//! last; what it said before is kept beside, because it may have been a refusal.
 
 use std::borrow::Cow;
 
@@ -14,41 +14,75 @@ const MAX_PARAMETERS: usize = 1_000;
 /// How deep a dotted parameter name may reach; a longer one stays one key.
 const MAX_STEPS: usize = 6;
 
+/// A parameter's name and value.
+type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
 /// Parameters, sorted by name.
 #[derive(Default)]
-pub struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+pub struct Parameters<'a> {
+    all: Vec<Pair<'a>>,
+    /// What names that came again said before, where it was another thing.
+    again: Vec<Pair<'a>>,
+    /// What those of a batch share, where a line has another value of its own.
+    overruled: Vec<Pair<'a>>,
+}
 
 impl<'a> Parameters<'a> {
     /// Reads a query string; what is no percent-encoded UTF-8 in it reads as replacement characters.
     pub fn parse(query: &'a [u8], place: &str) -> Result<Self, BadHit> {
-        let mut parameters: Vec<_> = form_urlencoded::parse(query).take(MAX_PARAMETERS + 1).collect();
-        if parameters.len() > MAX_PARAMETERS {
+        let mut all: Vec<_> = form_urlencoded::parse(query).take(MAX_PARAMETERS + 1).collect();
+        if all.len() > MAX_PARAMETERS {
             return Err(BadHit::new("", format!("{place} has more than {MAX_PARAMETERS} parameters")));
         }
-        parameters.reverse();
+        all.reverse();
         // Sorted by name, the last of each name stands first.
-        parameters.sort_by(|(one, _), (other, _)| one.cmp(other));
-        parameters.dedup_by(|later, first| later.0 == first.0);
-        Ok(Self(parameters))
+        all.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let mut again = Vec::new();
+        all.dedup_by(|earlier, counts| {
+            let is_same = earlier.0 == counts.0;
+            if is_same && earlier.1 != counts.1 {
+                again.push(std::mem::take(earlier));
+            }
+            is_same
+        });
+        Ok(Self { all, again, overruled: Vec::new() })
     }
 
     /// These parameters, and those of `shared` that are absent here.
     pub fn over(self, shared: &Parameters<'a>) -> Parameters<'a> {
-        let missing: Vec<_> = shared.0.iter().filter(|(name, _)| self.get(name).is_none()).cloned().collect();
-        let mut all = self.0;
+        let Self { mut all, mut again, mut overruled } = self;
+        let mut missing = Vec::new();
+        for (name, value) in &shared.all {
+            match all.binary_search_by(|(own, _)| own.cmp(name)) {
+                Err(_) => missing.push((name.clone(), value.clone())),
+                Ok(found) if all[found].1 != *value => overruled.push((name.clone(), value.clone())),
+                Ok(_) => {}
+            }
+        }
         all.extend(missing);
         all.sort_by(|(one, _), (other, _)| one.cmp(other));
-        Parameters(all)
+        again.extend(shared.again.iter().cloned());
+        Parameters { all, again, overruled }
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
-        let found = self.0.binary_search_by(|(own, _)| (**own).cmp(name)).ok()?;
-        self.0.get(found).map(|(_, value)| &**value)
+        let found = self.all.binary_search_by(|(own, _)| (**own).cmp(name)).ok()?;
+        self.all.get(found).map(|(_, value)| &**value)
     }
 
     /// By name, so that the same hit is always read in the same order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (&**name, &**value))
+        self.all.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// What names that came again said before, where it was another thing.
+    pub fn again(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.again.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// What those of a batch share, where a line has another value of its own.
+    pub fn overruled(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.overruled.iter().map(|(name, value)| (&**name, &**value))
     }
 }
 

@@ -1,12 +1,14 @@
 //! The `pixel` client: `GET /p.gif`, one event in the query string, for pages without scripts and for e-mails. Parameters
 //! are named as the keys of `POST /hit`; a dot steps into a mapping (`user_data.email_address`), and Consent Mode types
-//! are parameters of their own (`ad_storage=granted`). The answer is a transparent GIF of one pixel.
+//! are parameters of their own (`ad_storage=granted`). What they say of consent is read as strictly as in JSON. The
+//! answer is a transparent GIF of one pixel.
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
-    BadHit, Read,
+    BadHit, Read, consent,
+    json::TWICE,
     parameters::{Parameters, nest, number},
     reading,
 };
@@ -22,24 +24,31 @@ const TIMES: [&str; 2] = ["event_time", "sent_at"];
 /// Reads the one event of a hit.
 pub fn read(hit: &Hit, new_id: &dyn Fn() -> Uuid) -> Result<Vec<Read>, BadHit> {
     let parameters = Parameters::parse(hit.query.as_bytes(), "the query string")?;
+    if let Some((name, _)) = parameters.again().next() {
+        return Err(BadHit::new(reading::shown(name), TWICE));
+    }
     let mut data = Map::new();
-    let mut consent = Map::new();
+    let mut stated = Map::new();
     for (name, value) in parameters.iter() {
-        match name {
-            "consent_answered" => {
-                data.insert(name.to_owned(), flag(value));
+        let nested = name.strip_prefix("consent.");
+        if nested.is_some() || ConsentType::from_name(name).is_some() {
+            let kind = nested.unwrap_or(name);
+            if stated.insert(kind.to_owned(), value.into()).is_some_and(|other| other != *value) {
+                return Err(BadHit::new(reading::shown(kind), TWICE));
             }
-            _ if TIMES.contains(&name) => {
-                data.insert(name.to_owned(), number(value));
-            }
-            _ if ConsentType::from_name(name).is_some() => {
-                consent.insert(name.to_owned(), value.into());
-            }
-            _ => nest(&mut data, name, value.into()),
+        } else if let Some(meant) = consent::misspelt(name) {
+            return Err(BadHit::new(name, format!("is written {meant}")));
+        } else if name == "consent_answered" {
+            data.insert(name.to_owned(), flag(value));
+        } else if TIMES.contains(&name) {
+            data.insert(name.to_owned(), number(value));
+        } else {
+            nest(&mut data, name, value.into());
         }
     }
-    if !consent.is_empty() {
-        data.insert("consent".to_owned(), consent.into());
+    if !stated.is_empty() {
+        // A text for all types is refused where it is read.
+        data.entry("consent").or_insert(stated.into());
     }
     let mut read = reading::read_event(data, "", hit, new_id)?;
     // Only now have other names for it become this one.

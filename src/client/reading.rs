@@ -1,18 +1,22 @@
-//! What the clients have in common that take an event as JSON has it, or as good as: takes a map of keys; gives an event
-//! with GA4's names, or which key is wrong.
+//! How the clients read an event: takes a map of keys as JSON has it, or as good as; gives an event with GA4's names, or
+//! which key is wrong. Clients with a form of their own use the parts: a name, and an id under which the event is counted
+//! once.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{BadHit, MAX_DEPTH, Read, consent, fields};
+use super::{BadHit, Read, consent};
 use crate::{
-    event::Event,
+    event::{Event, EventId, IdOrigin, to_text},
     hit::{Hit, Through},
     time::Timestamp,
     trace::Note,
 };
+
+pub const MAX_NAME_CHARACTERS: usize = 100;
+pub const MAX_ID_CHARACTERS: usize = 256;
 
 /// An event may have happened at most this long before it arrived.
 pub const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -55,16 +59,6 @@ const USER_ALIASES: [(&str, &str); 6] = [
     ("phoneNumber", "phone_number"),
 ];
 
-/// A body that is a JSON object, not too deep; `otherwise` is said of any other JSON.
-pub fn json_object(body: &[u8], otherwise: &str) -> Result<Map<String, Value>, BadHit> {
-    let body: Value = serde_json::from_slice(body).map_err(|error| syntax_error(&error))?;
-    if is_deeper_than(&body, MAX_DEPTH) {
-        return Err(too_deep());
-    }
-    let Value::Object(object) = body else { return Err(BadHit::new("", otherwise)) };
-    Ok(object)
-}
-
 /// Reads one event, whose place in the hit is empty if it is alone.
 pub fn read_event(
     mut data: Map<String, Value>,
@@ -76,13 +70,13 @@ pub fn read_event(
     let mut notes = Vec::new();
     normalise(&mut data, hit.through, &mut notes);
     let name = match data.remove("event") {
-        Some(Value::String(name)) if fields::is_plain(&name, fields::MAX_NAME_CHARACTERS) => name,
+        Some(Value::String(name)) if is_plain(&name, MAX_NAME_CHARACTERS) => name,
         None | Some(Value::Null) => return Err(BadHit::new(at("event"), "is missing: it names the event")),
-        Some(_) => return Err(BadHit::new(at("event"), fields::name_shape())),
+        Some(_) => return Err(BadHit::new(at("event"), name_shape())),
     };
     let signals = consent::take(&mut data, &at, &mut notes)?;
     let time = event_time(&mut data, &at, hit.received)?;
-    let id = fields::event_id(&mut data, &at, new_id)?;
+    let id = event_id(&mut data, &at, new_id)?;
     Ok(Read { event: Event { name: name.into(), id, time, data, signals, click: None }, notes })
 }
 
@@ -157,22 +151,57 @@ fn event_time(
     Ok(time.clamp(received.minus(MAX_AGE), received))
 }
 
-fn syntax_error(error: &serde_json::Error) -> BadHit {
-    // The parser's own limit on depth has no category by which to know it.
-    if error.to_string().starts_with("recursion limit exceeded") {
-        return too_deep();
-    }
-    BadHit::new("", format!("the body is not JSON: {error}"))
+/// What an event's name must be.
+pub fn name_shape() -> String {
+    shape(MAX_NAME_CHARACTERS)
 }
 
-fn too_deep() -> BadHit {
-    BadHit::new("", format!("the JSON is nested deeper than {MAX_DEPTH} levels"))
+/// What an event's id must be.
+pub fn id_shape() -> String {
+    shape(MAX_ID_CHARACTERS)
 }
 
-fn is_deeper_than(value: &Value, levels: usize) -> bool {
-    match value {
-        Value::Array(items) => levels == 0 || items.iter().any(|item| is_deeper_than(item, levels - 1)),
-        Value::Object(map) => levels == 0 || map.values().any(|item| is_deeper_than(item, levels - 1)),
-        _ => false,
+fn shape(max_characters: usize) -> String {
+    format!("must be a text of 1 to {max_characters} characters, none of them a control character")
+}
+
+/// The site's own id, else the order's, else a generated one.
+pub fn event_id(
+    data: &mut Map<String, Value>,
+    at: &impl Fn(&str) -> String,
+    new_id: &dyn Fn() -> Uuid,
+) -> Result<EventId, BadHit> {
+    match data.remove("event_id") {
+        None | Some(Value::Null) => Ok(order_id(data).unwrap_or_else(|| generated_id(new_id))),
+        Some(stated) => {
+            let text = scalar_text(&stated).filter(|text| is_plain(text, MAX_ID_CHARACTERS));
+            let text = text.ok_or_else(|| BadHit::new(at("event_id"), id_shape()))?;
+            Ok(EventId { text: text.into(), origin: IdOrigin::Site })
+        }
     }
+}
+
+/// The id of an event that is an order: its `transaction_id`.
+pub fn order_id(data: &Map<String, Value>) -> Option<EventId> {
+    let order = data.get("transaction_id").and_then(scalar_text).filter(|order| is_plain(order, MAX_ID_CHARACTERS))?;
+    Some(EventId { text: order.trim().into(), origin: IdOrigin::Transaction })
+}
+
+pub fn generated_id(new_id: &dyn Fn() -> Uuid) -> EventId {
+    EventId { text: new_id().to_string().into(), origin: IdOrigin::Generated }
+}
+
+/// A text, or a number as people write it.
+pub fn scalar_text(value: &Value) -> Option<Cow<'_, str>> {
+    if value.is_string() || value.is_number() { to_text(value) } else { None }
+}
+
+/// Something in it, not too long, and nothing that would move an operator's cursor when it is shown.
+pub fn is_plain(text: &str, max_characters: usize) -> bool {
+    !text.trim().is_empty() && text.chars().count() <= max_characters && !text.chars().any(char::is_control)
+}
+
+/// A name that a hit gave, for a message: as it is if it can be shown.
+pub fn shown(name: &str) -> &str {
+    if is_plain(name, MAX_NAME_CHARACTERS) { name } else { "…" }
 }

@@ -23,7 +23,20 @@ pub struct Told {
     pub answered: Answered,
 }
 
-/// The cookies of CMPs in a request, as they stand there; the first of each name.
+/// Of cookies of one name, how many readings are made. A browser sends two where a site keeps its manager's cookie on two
+/// domains; who sends more makes them up.
+const MAX_AGAIN: usize = 8;
+
+/// The cookies of CMPs in a request, as they stand there.
+#[derive(Debug, Default)]
+pub struct AllCookies<'h> {
+    /// The first of each name.
+    pub first: Cookies<'h>,
+    /// Those that come again with another value, by name.
+    again: Vec<(&'h [u8], &'h [u8])>,
+}
+
+/// One cookie of each name.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cookies<'h> {
     /// Whether there is any of them.
@@ -39,19 +52,34 @@ pub struct Cookies<'h> {
     pub tcf: Option<&'h [u8]>,
 }
 
-impl<'h> Cookies<'h> {
+impl<'h> AllCookies<'h> {
     /// Takes in what a `Cookie` header holds. Looks at each cookie's name once, and at no value.
     pub fn scan(&mut self, header: &'h [u8]) {
         for pair in header.split(|byte| *byte == b';') {
             let Some(equals) = pair.iter().position(|byte| *byte == b'=') else { continue };
             let (name, value) = (pair[..equals].trim_ascii(), pair[equals + 1..].trim_ascii());
-            if let Some(place) = self.place(name) {
-                place.get_or_insert(value);
-                self.any = true;
+            let Some(place) = self.first.place(name) else { continue };
+            let own = *place.get_or_insert(value);
+            self.first.any = true;
+            if own != value && self.again.len() < MAX_AGAIN && !self.again.contains(&(name, value)) {
+                self.again.push((name, value));
             }
         }
     }
 
+    /// The cookies with one that comes again in the place of the first of its name, for each of those.
+    pub fn again(&self) -> impl Iterator<Item = Cookies<'h>> {
+        self.again.iter().map(|(name, value)| {
+            let mut cookies = self.first;
+            if let Some(place) = cookies.place(name) {
+                *place = Some(*value);
+            }
+            cookies
+        })
+    }
+}
+
+impl<'h> Cookies<'h> {
     fn place(&mut self, name: &[u8]) -> Option<&mut Option<&'h [u8]>> {
         Some(match name {
             b"CookieConsent" => &mut self.cookiebot,
@@ -93,10 +121,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cookies_are_found_by_their_whole_names_and_the_first_counts() {
-        let mut cookies = Cookies::default();
+    fn cookies_are_found_by_their_whole_names_and_each_value_once() {
+        let mut cookies = AllCookies::default();
         cookies.scan(b"a=1; CookieConsent = x ;OptanonConsent=y;xCookieConsent=n; CookieConsent=second; cmplz_; =; b");
         cookies.scan(b"euconsent-v2=C; CookieConsent=third; cmplz_statistics-anonymous=allow");
+        let again: Vec<_> = cookies.again().map(|cookies| (cookies.cookiebot, cookies.onetrust)).collect();
+        let y = Some(&b"y"[..]);
+        assert_eq!(again, [(Some(&b"second"[..]), y), (Some(&b"third"[..]), y)]);
+        let cookies = cookies.first;
         assert_eq!(cookies.cookiebot, Some(&b"x"[..]));
         assert_eq!(cookies.onetrust, Some(&b"y"[..]));
         assert_eq!(cookies.tcf, Some(&b"C"[..]));

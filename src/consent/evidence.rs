@@ -20,6 +20,8 @@ pub struct Signal {
     pub said: Said,
     /// The variable's name, if that is what it is.
     pub variable: Option<Arc<str>>,
+    /// Counts from 0 what comes more than once: a signal by two names, a repeated parameter or cookie.
+    pub turn: u8,
 }
 
 /// What a signal said.
@@ -95,12 +97,12 @@ impl Evidence {
     /// The signals that say another thing of a type than what was decided, whether they were outweighed or overruled.
     pub fn against(&self, kind: ConsentType, decided: Answer) -> impl Iterator<Item = &Signal> {
         let says = move |signal: &Signal| signal.said.in_general(kind);
-        let is_updated = self
-            .signals
-            .iter()
-            .any(|signal| signal.source == ConsentSource::GcdUpdate && says(signal) != ConsentStatus::Unknown);
+        let is_update = |signal: &&Signal| signal.source == ConsentSource::GcdUpdate;
+        let updated =
+            self.signals.iter().filter(is_update).filter(move |signal| says(signal) != ConsentStatus::Unknown);
         self.signals.iter().filter(move |signal| {
-            let is_past = is_updated && signal.source == ConsentSource::GcdDefault;
+            let is_past =
+                signal.source == ConsentSource::GcdDefault && updated.clone().any(|update| update.turn == signal.turn);
             !is_past && says(signal) != ConsentStatus::Unknown && says(signal) != decided.status
         })
     }
@@ -116,7 +118,7 @@ impl Evidence {
     /// What follows for a type of which the hit itself says nothing.
     fn implied(&self, kind: ConsentType, recipients: &Recipients) -> Answer {
         let mut best = Answer::default();
-        let mut gcd_spoke = false;
+        let mut gcd_spoke = None;
         for signal in self.signals.iter().filter(|signal| !signal.source.is_opt_out()) {
             let status = self.said_to(signal, kind, recipients);
             let source = signal.source;
@@ -124,7 +126,7 @@ impl Evidence {
                 continue;
             }
             // Its update comes before its default, and that before what nobody set.
-            if source.signal() == ConsentSource::Gcd && std::mem::replace(&mut gcd_spoke, true) {
+            if source.signal() == ConsentSource::Gcd && gcd_spoke.replace(signal.turn) == Some(signal.turn) {
                 continue;
             }
             let is_stricter = match (best.status, status) {
@@ -205,10 +207,11 @@ impl Serialize for Evidence {
 impl fmt::Display for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.variable {
-            Some(name) => write!(f, "variable {name:?}: ")?,
-            None if self.source == ConsentSource::Hit => write!(f, "{}: ", self.source.name())?,
-            None => write!(f, "{}: ", self.source.phrase())?,
+            Some(name) => write!(f, "variable {name:?}")?,
+            None if self.source == ConsentSource::Hit => f.write_str(self.source.name())?,
+            None => f.write_str(self.source.phrase())?,
         }
+        f.write_str(if self.turn == 0 { ": " } else { ", which came again: " })?;
         let said = match &self.said {
             Said::Types(said) => said,
             Said::Tcf { denied, open } => {
@@ -245,6 +248,9 @@ impl Serialize for Signal {
         map.serialize_entry("source", &self.source)?;
         if let Some(name) = &self.variable {
             map.serialize_entry("variable", name)?;
+        }
+        if self.turn > 0 {
+            map.serialize_entry("turn", &self.turn)?;
         }
         match &self.said {
             Said::Types(said) => map.serialize_entry("says", said)?,

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::{
     Answer, Answered, Choice, ConsentSettings, ConsentSource, ConsentStatus, ConsentType, Evidence, RegionalDefault,
     Said, Signal, Statement, Unreadable,
-    cmp::{Cookies, Told, axeptio, complianz, cookiebot, cookieyes, onetrust},
+    cmp::{AllCookies, Cookies, Told, axeptio, complianz, cookiebot, cookieyes, onetrust},
     gcd, gcs, opt_out,
     region::{self, Region, Whereabouts},
     settings::{RegionHeaders, Unset},
@@ -29,20 +29,21 @@ pub struct HitSignals<'h> {
     signals: SmallVec<[Signal; 1]>,
     /// What CMPs say of whether the visitor has answered.
     answered: SmallVec<[(ConsentSource, Answered); 1]>,
-    /// The cookie with a TCF string; an event may bring a newer one.
-    tcf: Option<&'h [u8]>,
+    /// The cookie with a TCF string, or several; an event may bring a newer one.
+    tcf: Vec<&'h [u8]>,
     whereabouts: Whereabouts,
 }
 
 /// Reads what a hit says beside its events.
 pub fn of_hit<'h>(hit: &'h Hit, settings: &ConsentSettings) -> HitSignals<'h> {
     let mut found = HitSignals { whereabouts: whereabouts(hit, &settings.region_headers), ..HitSignals::default() };
-    let mut cookies = Cookies::default();
+    let mut cookies = AllCookies::default();
     for header in hit.headers.get_all(COOKIE) {
         cookies.scan(header.as_bytes());
     }
-    if cookies.any {
-        found.take_cookies(&cookies, settings);
+    if cookies.first.any {
+        found.take_cookies(&cookies.first, settings);
+        cookies.again().for_each(|cookies| found.take_cookies(&cookies, settings));
     }
     let opt_outs =
         hit.headers.get_all(&SEC_GPC).iter().map(|value| {
@@ -68,16 +69,17 @@ pub fn of_event(moment: &Moment<'_>, of_hit: &HitSignals<'_>) -> Evidence {
     if !page.hit.is_silent() {
         evidence.signals.push(Signal::new(ConsentSource::Hit, Ok(page.hit)));
     }
-    let fields = Fields::of(&moment.event.data);
+    let fields = Fields::of(&moment.event.data, &page.again);
     let updated = evidence.take_google(&fields, settings);
-    evidence.take_tcf(&fields, of_hit.tcf, settings);
+    evidence.take_tcf(&fields, &of_hit.tcf, settings);
     evidence.signals.extend(of_hit.signals.iter().cloned());
     evidence.take_variables(moment, settings);
-    if let Some(value) = fields.npa {
-        evidence.signals.push(Signal::new(ConsentSource::Npa, opt_out::npa(value)));
+    for (turn, value) in fields.of_field(Field::Npa) {
+        evidence.signals.push(Signal::new(ConsentSource::Npa, opt_out::npa(value)).at(turn));
     }
-    if let Some(value) = fields.us_privacy {
-        evidence.signals.push(Signal::new(ConsentSource::UsPrivacy, text(value).and_then(opt_out::us_privacy)));
+    for (turn, value) in fields.of_field(Field::UsPrivacy) {
+        let said = text(value).and_then(opt_out::us_privacy);
+        evidence.signals.push(Signal::new(ConsentSource::UsPrivacy, said).at(turn));
     }
     evidence.choice = choice(page.answered, &of_hit.answered, updated);
     evidence
@@ -93,38 +95,63 @@ fn choice(page: Answered, cmps: &[(ConsentSource, Answered)], updated: Answered)
     }
 }
 
-/// The consent fields of an event, by GTM's names for what Google's tag sends, and by their short ones.
-#[derive(Default)]
-struct Fields<'e> {
-    gcs: Option<&'e Value>,
-    gcd: Option<&'e Value>,
-    npa: Option<&'e Value>,
-    us_privacy: Option<&'e Value>,
-    gdpr: Option<&'e Value>,
-    tcf: Option<&'e Value>,
+/// The consent fields of an event.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Gcs,
+    Gcd,
+    Npa,
+    UsPrivacy,
+    Gdpr,
+    Tcf,
 }
+
+impl Field {
+    /// By GTM's names for what Google's tag sends, and by their short ones.
+    fn of(key: &str) -> Option<Self> {
+        // By its first letter, because every key of every event comes through here.
+        let Some(b'g' | b'n' | b't' | b'u' | b'x') = key.as_bytes().first() else { return None };
+        Some(match key {
+            "gcs" | "x-ga-gcs" => Self::Gcs,
+            "gcd" | "x-ga-gcd" => Self::Gcd,
+            "npa" | "x-ga-npa" => Self::Npa,
+            "us_privacy" | "x-ga-us_privacy" => Self::UsPrivacy,
+            "gdpr" => Self::Gdpr,
+            "tcf" | "gdpr_consent" => Self::Tcf,
+            _ => return None,
+        })
+    }
+}
+
+/// Whether a consent signal is read from this key of event data.
+pub fn is_signal(key: &str) -> bool {
+    Field::of(key).is_some()
+}
+
+/// What an event has of each field. Said more than once, by another name or in another place, each value counts.
+struct Fields<'e>(SmallVec<[(Field, &'e Value); 4]>);
 
 impl<'e> Fields<'e> {
     /// Goes through the event once, because most events have none of these.
-    fn of(data: &'e Map<String, Value>) -> Self {
-        let mut fields = Self::default();
-        for (key, value) in data {
-            // By its first letter, because every event comes through here.
-            let Some(b'g' | b'n' | b't' | b'u' | b'x') = key.as_bytes().first() else { continue };
-            let place = match key.as_str() {
-                "gcs" | "x-ga-gcs" => &mut fields.gcs,
-                "gcd" | "x-ga-gcd" => &mut fields.gcd,
-                "npa" | "x-ga-npa" => &mut fields.npa,
-                "us_privacy" | "x-ga-us_privacy" => &mut fields.us_privacy,
-                "gdpr" => &mut fields.gdpr,
-                "tcf" | "gdpr_consent" => &mut fields.tcf,
-                _ => continue,
-            };
-            if !value.is_null() && value.as_str() != Some("") {
-                *place = Some(value);
+    fn of(data: &'e Map<String, Value>, again: &'e [(Box<str>, Value)]) -> Self {
+        let mut fields = Self(SmallVec::new());
+        let again = again.iter().map(|(key, value)| (&**key, value));
+        for (key, value) in data.iter().map(|(key, value)| (key.as_str(), value)).chain(again) {
+            let Some(field) = Field::of(key) else { continue };
+            if !value.is_null() && value.as_str() != Some("") && !fields.0.contains(&(field, value)) {
+                fields.0.push((field, value));
             }
         }
         fields
+    }
+
+    /// The values of one field, each with its turn.
+    fn of_field(&self, field: Field) -> impl Iterator<Item = (usize, &'e Value)> {
+        self.0.iter().filter(move |(own, _)| *own == field).map(|(_, value)| *value).enumerate()
+    }
+
+    fn has(&self, field: Field) -> bool {
+        self.of_field(field).next().is_some()
     }
 }
 
@@ -134,11 +161,15 @@ fn text(value: &Value) -> Result<&str, Unreadable> {
 
 impl Signal {
     fn new(source: ConsentSource, said: Result<Statement, Unreadable>) -> Self {
-        Self { source, said: said.map_or_else(Said::Unreadable, Said::Types), variable: None }
+        Self { source, said: said.map_or_else(Said::Unreadable, Said::Types), variable: None, turn: 0 }
     }
 
     fn left_out(source: ConsentSource) -> Self {
-        Self { source, said: Said::LeftOut, variable: None }
+        Self { source, said: Said::LeftOut, variable: None, turn: 0 }
+    }
+
+    fn at(self, turn: usize) -> Self {
+        Self { turn: u8::try_from(turn).unwrap_or(u8::MAX), ..self }
     }
 }
 
@@ -149,15 +180,23 @@ impl HitSignals<'_> {
         settings: &ConsentSettings,
         decode: impl FnOnce() -> Result<Told, Unreadable>,
     ) {
+        let is_own = |signal: &&Signal| signal.source == source;
+        let turn = self.signals.iter().filter(is_own).count();
         if !settings.read.contains(source) {
-            self.signals.push(Signal::left_out(source));
+            if turn == 0 {
+                self.signals.push(Signal::left_out(source));
+            }
             return;
         }
         let told = decode();
         if let Ok(Told { answered: answered @ (Answered::Yes | Answered::No), .. }) = told {
             self.answered.push((source, answered));
         }
-        self.signals.push(Signal::new(source, told.map(|told| told.said)));
+        let signal = Signal::new(source, told.map(|told| told.said));
+        // Where a cookie came again, those beside it are read again.
+        if !self.signals.iter().filter(is_own).any(|own| own.said == signal.said) {
+            self.signals.push(signal.at(turn));
+        }
     }
 }
 
@@ -179,7 +218,9 @@ impl<'h> HitSignals<'h> {
         if cookies.axeptio.are_there() {
             self.take_cmp(ConsentSource::Axeptio, settings, || axeptio::decode(&cookies.axeptio, &settings.axeptio));
         }
-        self.tcf = cookies.tcf;
+        if let Some(string) = cookies.tcf.filter(|string| !self.tcf.contains(string)) {
+            self.tcf.push(string);
+        }
     }
 }
 
@@ -187,27 +228,38 @@ impl Evidence {
     /// `gcd` and `gcs`. Whether the site updated anything is given back: it does so when the visitor answers.
     fn take_google(&mut self, fields: &Fields<'_>, settings: &ConsentSettings) -> Answered {
         let mut updated = Answered::NotSaid;
-        match fields.gcd {
-            None => {}
-            Some(_) if !settings.read.contains(ConsentSource::Gcd) => {
-                self.signals.push(Signal::left_out(ConsentSource::Gcd));
+        if !settings.read.contains(ConsentSource::Gcd) {
+            self.leave_out(fields.has(Field::Gcd), ConsentSource::Gcd);
+        } else {
+            for (turn, value) in fields.of_field(Field::Gcd) {
+                match text(value).and_then(gcd::decode) {
+                    Ok(gcd) => {
+                        if self.take_gcd(&gcd, settings.unset, turn) == Answered::Yes {
+                            updated = Answered::Yes;
+                        }
+                    }
+                    Err(fault) => self.signals.push(Signal::new(ConsentSource::Gcd, Err(fault)).at(turn)),
+                }
             }
-            Some(value) => match text(value).and_then(gcd::decode) {
-                Ok(gcd) => updated = self.take_gcd(&gcd, settings.unset),
-                Err(fault) => self.signals.push(Signal::new(ConsentSource::Gcd, Err(fault))),
-            },
         }
-        match fields.gcs {
-            None => {}
-            Some(_) if !settings.read.contains(ConsentSource::Gcs) => {
-                self.signals.push(Signal::left_out(ConsentSource::Gcs));
+        if !settings.read.contains(ConsentSource::Gcs) {
+            self.leave_out(fields.has(Field::Gcs), ConsentSource::Gcs);
+        } else {
+            for (turn, value) in fields.of_field(Field::Gcs) {
+                let said = text(value).and_then(gcs::decode);
+                self.signals.push(Signal::new(ConsentSource::Gcs, said).at(turn));
             }
-            Some(value) => self.signals.push(Signal::new(ConsentSource::Gcs, text(value).and_then(gcs::decode))),
         }
         updated
     }
 
-    fn take_gcd(&mut self, gcd: &gcd::Gcd, unset: Unset) -> Answered {
+    fn leave_out(&mut self, came: bool, source: ConsentSource) {
+        if came {
+            self.signals.push(Signal::left_out(source));
+        }
+    }
+
+    fn take_gcd(&mut self, gcd: &gcd::Gcd, unset: Unset, turn: usize) -> Answered {
         let mut implicit = Statement::default();
         for (kind, status) in gcd.implicit.known() {
             let is_set = [gcd.update, gcd.default].iter().any(|said| said.get(kind) != ConsentStatus::Unknown);
@@ -221,36 +273,51 @@ impl Evidence {
             (ConsentSource::GcdImplicit, implicit),
         ];
         let spoken = settings.iter().filter(|(_, said)| !said.is_silent());
-        self.signals.extend(spoken.map(|(source, said)| Signal::new(*source, Ok(*said))));
+        self.signals.extend(spoken.map(|(source, said)| Signal::new(*source, Ok(*said)).at(turn)));
         if settings.iter().all(|(_, said)| said.is_silent()) {
-            self.signals.push(Signal::new(ConsentSource::GcdImplicit, Ok(implicit)));
+            self.signals.push(Signal::new(ConsentSource::GcdImplicit, Ok(implicit)).at(turn));
         }
         if gcd.update.is_silent() { Answered::NotSaid } else { Answered::Yes }
     }
 
-    fn take_tcf(&mut self, fields: &Fields<'_>, cookie: Option<&[u8]>, settings: &ConsentSettings) {
-        let string = match (fields.tcf, cookie) {
-            (Some(value), _) => text(value),
-            (None, Some(raw)) => std::str::from_utf8(raw).map_err(|_| Unreadable::NotText),
-            (None, None) => return,
-        };
-        let applies = fields.gdpr.map(opt_out::flag);
-        let said = if !settings.read.contains(ConsentSource::Tcf) {
-            Said::LeftOut
-        } else if applies == Some(Ok(false)) {
-            Said::NoGdpr
-        } else {
-            match string.and_then(tcf::decode) {
-                Ok(string) => {
-                    self.vendors = settings.vendors.iter().map(|id| (*id, string.for_vendor(*id))).collect();
-                    let denied = string.in_general();
-                    let is_open = |kind: &ConsentType| denied.get(*kind) == ConsentStatus::Unknown;
-                    Said::Tcf { denied, open: ConsentType::AD.into_iter().filter(is_open).collect() }
+    fn take_tcf(&mut self, fields: &Fields<'_>, cookies: &[&[u8]], settings: &ConsentSettings) {
+        let mut flags = fields.of_field(Field::Gdpr).map(|(_, flag)| opt_out::flag(flag));
+        // One that says it applies, or nothing that can be read, is enough.
+        let applies = !fields.has(Field::Gdpr) || flags.any(|flag| flag != Ok(false));
+        let of_cookie = |raw| std::str::from_utf8(raw).map_err(|_| Unreadable::NotText);
+        let of_event: SmallVec<[_; 1]> = fields.of_field(Field::Tcf).map(|(_, value)| text(value)).collect();
+        let strings = if of_event.is_empty() { cookies.iter().map(|raw| of_cookie(raw)).collect() } else { of_event };
+        for (turn, string) in strings.into_iter().enumerate() {
+            let said = if !settings.read.contains(ConsentSource::Tcf) {
+                Said::LeftOut
+            } else if !applies {
+                Said::NoGdpr
+            } else {
+                match string.and_then(tcf::decode) {
+                    Ok(string) => self.tcf_says(&string, settings),
+                    Err(fault) => Said::Unreadable(fault),
                 }
-                Err(fault) => Said::Unreadable(fault),
+            };
+            self.signals.push(Signal { source: ConsentSource::Tcf, said, variable: None, turn: 0 }.at(turn));
+        }
+    }
+
+    fn tcf_says(&mut self, string: &tcf::TcString<'_>, settings: &ConsentSettings) -> Said {
+        for id in &settings.vendors {
+            let said = string.for_vendor(*id);
+            match self.vendors.iter_mut().find(|(own, _)| own == id) {
+                None => self.vendors.push((*id, said)),
+                // Of several strings the strictest counts.
+                Some((_, own)) => {
+                    for (kind, status) in said.known() {
+                        own.set(kind, own.get(kind).strictest(status));
+                    }
+                }
             }
-        };
-        self.signals.push(Signal { source: ConsentSource::Tcf, said, variable: None });
+        }
+        let denied = string.in_general();
+        let is_open = |kind: &ConsentType| denied.get(*kind) == ConsentStatus::Unknown;
+        Said::Tcf { denied, open: ConsentType::AD.into_iter().filter(is_open).collect() }
     }
 
     fn take_variables(&mut self, moment: &Moment<'_>, settings: &ConsentSettings) {

@@ -23,7 +23,7 @@ use crate::{
     container::{Container, Tag, TagIndex},
     time::Timestamp,
     trace::TagVerdict,
-    trigger::choice::{Choice, choose},
+    trigger::choice::{ChosenTags, choose},
     variable::Moment,
 };
 
@@ -177,7 +177,7 @@ impl Chosen {
         let recall = Recall::assuming(&hit.kept, hit.key.as_deref(), assumption);
         let given = recall.given(container);
         let moment = Moment::recalled(container, &given, &recall);
-        let Choice { fire, rest, .. } = choose(container, &moment, 0);
+        let ChosenTags { fire, rest, .. } = choose(container, &moment, 0);
         let rests = |verdict: &TagVerdict| matches!(verdict, TagVerdict::Paused | TagVerdict::Inactive { .. });
         let paused = rest.into_iter().filter(|tag| rests(&tag.verdict)).map(|tag| tag.tag).collect();
         Self { fire: fire.into_iter().collect(), paused, has_assumed: recall.has_assumed() }

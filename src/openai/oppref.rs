@@ -12,19 +12,19 @@ pub const COOKIE: &str = "__oppref";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Oppref<'a> {
     pub value: &'a str,
-    pub found: Found,
+    pub found: FoundIn,
 }
 
 /// Where a click reference stood. Only a new one, from the page's address, is written to the cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum FoundIn {
     PageLocation,
     Cookie,
     /// A key of the event, for what a server or a point of sale reports about an earlier click.
     EventData,
 }
 
-impl Found {
+impl FoundIn {
     pub fn name(self) -> &'static str {
         match self {
             Self::PageLocation => "page_location",
@@ -51,9 +51,9 @@ pub fn find<'a>(
             .or_else(|| common_cookie().and_then(|cookies| text(cookies, COOKIE)))
     };
     let found_in = |found| move |value| Oppref { value, found };
-    (taken_out.or_else(from_url).map(found_in(Found::PageLocation)))
-        .or_else(|| cookie.filter(|value| !value.is_empty()).map(found_in(Found::Cookie)))
-        .or_else(|| from_event().map(found_in(Found::EventData)))
+    (taken_out.or_else(from_url).map(found_in(FoundIn::PageLocation)))
+        .or_else(|| cookie.filter(|value| !value.is_empty()).map(found_in(FoundIn::Cookie)))
+        .or_else(|| from_event().map(found_in(FoundIn::EventData)))
 }
 
 /// The first non-empty `oppref` in an address's query, as it stands there. The address may be malformed otherwise.
@@ -104,11 +104,11 @@ mod tests {
         let without_click = json!({"page_location": "https://shop.example/", "oppref": "key"});
         let in_common_cookie = json!({"page_location": 7, "__oppref": "", "common_cookie": {"__oppref": "common"}});
         for (event, cookie, expected) in [
-            (&with_all, Some("cookie"), Some(("url", Found::PageLocation))),
-            (&without_click, Some("cookie"), Some(("cookie", Found::Cookie))),
-            (&without_click, Some(""), Some(("key", Found::EventData))),
-            (&without_click, None, Some(("key", Found::EventData))),
-            (&in_common_cookie, None, Some(("common", Found::EventData))),
+            (&with_all, Some("cookie"), Some(("url", FoundIn::PageLocation))),
+            (&without_click, Some("cookie"), Some(("cookie", FoundIn::Cookie))),
+            (&without_click, Some(""), Some(("key", FoundIn::EventData))),
+            (&without_click, None, Some(("key", FoundIn::EventData))),
+            (&in_common_cookie, None, Some(("common", FoundIn::EventData))),
             (&json!({"common_cookie": "x", "oppref": 5}), None, None),
         ] {
             let found = find(event.as_object().unwrap(), None, cookie);

@@ -10,7 +10,7 @@ use crate::{
     openai::oppref,
     pipeline::{Decided, Held},
     script::{Given, Outcome},
-    trace::{Cancelled, CookieVerdict, Forgotten, TagVerdict},
+    trace::{Cancelled, CookieVerdict, RefusalEffects, TagVerdict},
 };
 
 /// A call that goes along with that of an earlier event.
@@ -90,8 +90,8 @@ impl<'a> Harvest<'a> {
 
     /// A refusal makes the browser forget the cookies that the tag would have set, if it still has them, and the
     /// outbox the calls that carry the click of such a cookie.
-    pub fn forget_refused(&mut self, tag: &Tag, missing: &Missing, given: &Given) -> Forgotten {
-        let mut forgotten = Forgotten::default();
+    pub fn forget_refused(&mut self, tag: &Tag, missing: &Missing, given: &Given) -> RefusalEffects {
+        let mut forgotten = RefusalEffects::default();
         if !missing.types.iter().any(|kind| missing.state.is_refused(kind)) {
             return forgotten;
         }

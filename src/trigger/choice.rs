@@ -15,7 +15,7 @@ use crate::{
 
 /// What the triggers said of an event.
 #[derive(Debug, Default)]
-pub struct Choice {
+pub struct ChosenTags {
     /// The tags that fire, in firing order; each still has to pass the gate.
     pub fire: Vec<TagIndex>,
     /// Others that a trigger looked at, and why they do not fire.
@@ -26,7 +26,7 @@ pub struct Choice {
 }
 
 /// Asks every trigger that may choose a tag for the event. Of the tags that none chose so many are told of.
-pub fn choose(container: &Container, moment: &Moment<'_>, told: usize) -> Choice {
+pub fn choose(container: &Container, moment: &Moment<'_>, told: usize) -> ChosenTags {
     let groups = container.trigger_groups(moment);
     let mut fire: Vec<TagIndex> = Vec::new();
     for group in &groups {
@@ -57,7 +57,7 @@ pub fn choose(container: &Container, moment: &Moment<'_>, told: usize) -> Choice
         verdict,
         notes: Vec::new(),
     });
-    Choice { rest: rest.collect(), fire, untold }
+    ChosenTags { rest: rest.collect(), fire, untold }
 }
 
 /// The tags that a trigger looks at by the event's name and that are not among these, in firing order: once the event comes

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::hints::{Hint, HintKind};
 use crate::client::parameters::{nest, number};
 
 /// How a parameter's value is read.
@@ -18,8 +19,8 @@ enum Kind {
 
 use Kind::{Flag, Number, Text};
 
-/// Parameters with a name of their own, by their name on the wire. Keys with a dot are nested.
-const NAMES: [(&str, &str, Kind); 53] = [
+/// Parameters with a name of their own (beside client hints), by their name on the wire. Keys with a dot are nested.
+const NAMES: [(&str, &str, Kind); 45] = [
     ("_et", "engagement_time_msec", Number),
     ("_p", "x-ga-page_id", Number),
     ("_s", "x-ga-request_count", Number),
@@ -56,14 +57,6 @@ const NAMES: [(&str, &str, Kind); 53] = [
     ("tfd", "x-ga-tfd", Number),
     ("tid", "x-ga-measurement_id", Text),
     ("tt", "traffic_type", Text),
-    ("uaa", "client_hints.architecture", Text),
-    ("uab", "client_hints.bitness", Text),
-    ("uafvl", "client_hints.full_version_list", Text),
-    ("uam", "client_hints.model", Text),
-    ("uamb", "client_hints.mobile", Flag),
-    ("uap", "client_hints.platform", Text),
-    ("uapv", "client_hints.platform_version", Text),
-    ("uaw", "client_hints.wow64", Flag),
     ("uid", "user_id", Text),
     ("ul", "language", Text),
     ("us_privacy", "x-ga-us_privacy", Text),
@@ -100,6 +93,13 @@ pub fn put(data: &mut Map<String, Value>, wire: &str, value: &str, promotes: boo
         };
         return nest(data, key, value);
     }
+    if let Some(hint) = Hint::of_wire(wire) {
+        let value = match hint.kind {
+            HintKind::Text => value.into(),
+            HintKind::Flag => Value::Bool(value == "1"),
+        };
+        return nest(data, hint.path, value);
+    }
     let of_promotion = PROMOTION.iter().filter(|_| promotes);
     match of_promotion.chain(&CAMPAIGN).find(|(own, _)| *own == wire) {
         Some((_, key)) => nest(data, key, value.into()),
@@ -111,7 +111,8 @@ pub fn put(data: &mut Map<String, Value>, wire: &str, value: &str, promotes: boo
 
 /// The key of event data, or the path to it, that a parameter has for itself.
 pub fn key_of(wire: &str) -> Option<&'static str> {
-    NAMES.iter().find(|(own, ..)| *own == wire).map(|(_, key, _)| *key)
+    let named = NAMES.iter().find(|(own, ..)| *own == wire).map(|(_, key, _)| *key);
+    named.or_else(|| Hint::of_wire(wire).map(|hint| hint.path))
 }
 
 /// Sets one key of a mapping such as `user_properties`.

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::{event_data, lines, names};
+use super::{event_data, hints::Hint, lines, names};
 use crate::{
     call::relay::Shared,
     client::parameters::Parameters,
@@ -18,9 +18,6 @@ use crate::{
 /// What only a server that tags understands, and what it says itself: the visitor's address.
 const OURS: [&str; 2] = ["richsstsse", "_uip"];
 const OURS_BEGIN: &str = "sst.";
-
-/// The browser's client hints, which tell what its user agent tells.
-const HINTS: [&str; 8] = ["uaa", "uab", "uafvl", "uam", "uamb", "uap", "uapv", "uaw"];
 
 /// Whether something about the visitor goes along.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +93,8 @@ impl Sieve<'_> {
         if OURS.contains(&name) || name.starts_with(OURS_BEGIN) {
             return None;
         }
-        if HINTS.contains(&name) && self.agent == Passing::Withheld {
+        // They tell what the browser's user agent tells.
+        if self.agent == Passing::Withheld && Hint::of_wire(name).is_some() {
             return None;
         }
         if is_user_data(name) {

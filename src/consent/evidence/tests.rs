@@ -8,7 +8,7 @@ use ConsentType::{AdPersonalization, AdStorage, AdUserData, AnalyticsStorage};
 fn says(source: ConsentSource, pairs: &[(ConsentType, ConsentStatus)]) -> Signal {
     let mut said = Statement::default();
     pairs.iter().for_each(|(kind, status)| said.set(*kind, *status));
-    Signal { source, said: Said::Types(said), variable: None }
+    Signal { source, said: Said::Types(said), variable: None, turn: 0 }
 }
 
 fn evidence(signals: impl IntoIterator<Item = Signal>) -> Evidence {
@@ -138,7 +138,7 @@ fn a_refusal_keeps_its_own_reason_under_an_opt_out() {
 fn tcf(denied: &[ConsentType], open: &[ConsentType], vendors: &[(u16, ConsentStatus)]) -> Evidence {
     let said = Said::Tcf { denied: Statement::of(denied, Denied), open: ConsentTypes::of(open) };
     let vendors = vendors.iter().map(|(id, status)| (VendorId(*id), Statement::of(open, *status)));
-    let signal = Signal { source: ConsentSource::Tcf, said, variable: None };
+    let signal = Signal { source: ConsentSource::Tcf, said, variable: None, turn: 0 };
     Evidence { vendors: vendors.collect(), ..evidence([signal]) }
 }
 

@@ -113,7 +113,7 @@ fn pass(shared: &Shared, sought: &[Sought]) -> anyhow::Result<Vec<Forgotten>> {
     change(shared, Vec::new())?;
     let (mut after, last) = (0, shared.look(last_id)?);
     loop {
-        let Found { calls, read_up_to } = shared.look(|conn| find(conn, &search, after, last))?;
+        let Matches { calls, read_up_to } = shared.look(|conn| find(conn, &search, after, last))?;
         let ids: Vec<CallId> = calls.keys().copied().collect();
         for ids in ids.chunks(COMMAND_IDS) {
             for Changed { id, from } in change(shared, ids.to_vec())? {
@@ -148,14 +148,14 @@ fn last_id(conn: &Connection) -> anyhow::Result<i64> {
 }
 
 /// What was found among some calls.
-struct Found {
+struct Matches {
     /// For each call that is sought, by which wishes.
     calls: BTreeMap<CallId, Vec<usize>>,
     /// Where to go on; `None` at the end.
     read_up_to: Option<i64>,
 }
 
-fn find(conn: &Connection, search: &Search<'_>, after: i64, last: i64) -> anyhow::Result<Found> {
+fn find(conn: &Connection, search: &Search<'_>, after: i64, last: i64) -> anyhow::Result<Matches> {
     let mut select = conn.prepare_cached(
         "SELECT id, event_id, body, NULL FROM calls WHERE id > ?1 AND id <= ?2
          UNION ALL
@@ -175,5 +175,5 @@ fn find(conn: &Connection, search: &Search<'_>, after: i64, last: i64) -> anyhow
             calls.insert(call_id(id), wishes);
         }
     }
-    Ok(Found { calls, read_up_to: (read == CALLS_AT_ONCE).then_some(up_to) })
+    Ok(Matches { calls, read_up_to: (read == CALLS_AT_ONCE).then_some(up_to) })
 }
