@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tidegate::consent::{
     Answered, ConsentStatus, ConsentType, ConsentTypes, Statement,
-    cmp::{Cookies, Told, axeptio, complianz, cookiebot, cookieyes, onetrust},
+    cmp::{AllCookies, Told, axeptio, complianz, cookiebot, cookieyes, onetrust},
     gcd, gcs,
     tcf::{self, Holds, VendorId},
 };
@@ -155,8 +155,9 @@ fn decode(cmp: &str, sample: &Value, groups: &onetrust::Groups, vendors: &axepti
     let (name, raw) = (sample["cookie"].as_str()?, sample["raw"].as_str()?);
     // Complianz' samples are whole headers, because it has many cookies.
     let header = if name.contains('*') { raw.to_owned() } else { format!("{name}={raw}") };
-    let mut cookies = Cookies::default();
+    let mut cookies = AllCookies::default();
     cookies.scan(header.as_bytes());
+    let cookies = cookies.first;
     let told = match cmp {
         "cookiebot" => cookiebot::decode(cookies.cookiebot?),
         "onetrust" => onetrust::decode(cookies.onetrust?, cookies.onetrust_closed, groups),

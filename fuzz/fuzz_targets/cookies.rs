@@ -3,11 +3,16 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tidegate::consent::cmp::{Cookies, axeptio, complianz, cookiebot, cookieyes, onetrust};
+use tidegate::consent::cmp::{AllCookies, Cookies, axeptio, complianz, cookiebot, cookieyes, onetrust};
 
 fuzz_target!(|header: &[u8]| {
-    let mut cookies = Cookies::default();
+    let mut cookies = AllCookies::default();
     cookies.scan(header);
+    decode(&cookies.first);
+    cookies.again().for_each(|cookies| decode(&cookies));
+});
+
+fn decode(cookies: &Cookies<'_>) {
     if let Some(raw) = cookies.cookiebot {
         let _ = cookiebot::decode(raw);
     }
@@ -19,4 +24,4 @@ fuzz_target!(|header: &[u8]| {
     }
     let _ = complianz::decode(&cookies.complianz);
     let _ = axeptio::decode(&cookies.axeptio, &axeptio::Vendors::default());
-});
+}
