@@ -3,7 +3,7 @@
 use std::{
     fmt,
     io::{self, IsTerminal, Write},
-    path::PathBuf,
+    path::{Component, Path, PathBuf},
     process::ExitCode,
 };
 
@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
     container::diagnostic::{self, Colour, Diagnostics, Sources},
+    git::Repository,
     one_line::one_line,
 };
 
@@ -141,30 +142,79 @@ fn lines(out: &mut impl Write, text: &str) -> io::Result<()> {
 /// Writes findings in the format that was asked for; in colour only on a terminal.
 fn report(
     out: &mut (impl Write + IsTerminal),
-    format: Format,
+    context: &Context,
     diagnostics: &Diagnostics,
     sources: &Sources,
 ) -> anyhow::Result<()> {
-    let text = match format {
+    let text = match context.format {
         Format::Text => {
             let colour = if out.is_terminal() { Colour::On } else { Colour::Off };
-            diagnostic::text(diagnostics, sources, colour)
+            let base = from_here(&context.folder);
+            let sources = sources.iter().map(|(path, bytes)| (format!("{base}{path}").into(), bytes.clone())).collect();
+            diagnostic::text(&diagnostics.map(|one| one.seen_from(&base)), &sources, colour)
         }
         Format::Json => diagnostic::json(diagnostics)?,
-        Format::Github => diagnostic::github(diagnostics),
+        Format::Github => {
+            let base = from_root(&context.folder);
+            diagnostic::github(&diagnostics.map(|one| one.seen_from(&base)))
+        }
     };
     out.write_all(text.as_bytes())?;
     Ok(())
 }
 
+/// What goes before a container's file where the user stands, as an editor or a shell takes it.
+fn from_here(folder: &Path) -> String {
+    let here = Path::new(".").canonicalize().ok();
+    let folder = here.as_deref().and_then(|here| folder.strip_prefix(here).ok()).unwrap_or(folder);
+    before_file(folder)
+}
+
+/// The same at the root of the repository, if the folder lies in one.
+fn from_root(folder: &Path) -> String {
+    match Repository::find(folder) {
+        Ok(Some(repository)) => repository.prefix().to_owned(),
+        Ok(None) | Err(_) => from_here(folder),
+    }
+}
+
+fn before_file(folder: &Path) -> String {
+    let parts = folder.components().filter(|part| !matches!(part, Component::CurDir));
+    match parts.collect::<PathBuf>().to_string_lossy().trim_end_matches('/') {
+        "" if folder.has_root() => "/".to_owned(),
+        "" => String::new(),
+        folder => format!("{folder}/"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use clap::CommandFactory;
 
-    use super::Cli;
+    use super::{Cli, from_here};
 
     #[test]
     fn the_arguments_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn files_are_named_from_where_the_user_stands() {
+        let here = Path::new(".").canonicalize().unwrap();
+        for (folder, base) in [
+            (Path::new("."), ""),
+            (Path::new("./"), ""),
+            (Path::new("./shop"), "shop/"),
+            (Path::new("shop//eu/"), "shop/eu/"),
+            (Path::new("../shop"), "../shop/"),
+            (Path::new("/nowhere/shop/"), "/nowhere/shop/"),
+            (Path::new("/"), "/"),
+            (&here, ""),
+            (&here.join("shop"), "shop/"),
+        ] {
+            assert_eq!(from_here(folder), base, "{}", folder.display());
+        }
     }
 }

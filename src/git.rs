@@ -12,6 +12,7 @@ use std::{
 
 mod command;
 mod commit;
+mod draft;
 mod error;
 mod obstacle;
 mod ready;
@@ -25,6 +26,7 @@ pub(crate) mod tests;
 
 pub use command::{Answer, Command};
 pub use commit::{Made, Place};
+pub use draft::{Draft, Ignored};
 pub use error::{GitError, redacted};
 pub use obstacle::{Hindered, Obstacle};
 pub use ready::{Reach, Ready, Upstream};
@@ -41,6 +43,8 @@ pub struct Repository {
     /// The container's folder in the repository: empty, or a path that ends in `/`.
     prefix: String,
     kind: Kind,
+    /// Where new objects go, if not into the repository.
+    objects: Option<PathBuf>,
 }
 
 /// Whether files are checked out.
@@ -77,7 +81,7 @@ impl Repository {
             return Err(GitError::unreadable("rev-parse"));
         };
         if bare == "true" {
-            return Ok(Some(Self { root: git_folder.into(), prefix: String::new(), kind: Kind::Bare }));
+            return Ok(Some(Self { root: git_folder.into(), prefix: String::new(), kind: Kind::Bare, objects: None }));
         }
         if inside != "true" {
             return Ok(None);
@@ -85,7 +89,7 @@ impl Repository {
         let prefix = lines.next().map(|prefix| prefix.strip_suffix('\n').unwrap_or(prefix)).unwrap_or_default();
         let root = Command::reader(folder, "rev-parse").args(["--show-toplevel"]).run()?.text()?;
         let root = root.strip_suffix('\n').unwrap_or(&root).into();
-        Ok(Some(Self { root, prefix: prefix.to_owned(), kind: Kind::WorkingTree }))
+        Ok(Some(Self { root, prefix: prefix.to_owned(), kind: Kind::WorkingTree, objects: None }))
     }
 
     pub fn root(&self) -> &Path {
@@ -132,7 +136,7 @@ impl Repository {
 
     /// A command that changes nothing, and takes no lock that could be in somebody's way.
     pub fn reader(&self, command: &'static str) -> Command {
-        Command::reader(&self.root, command)
+        self.aware_of_objects(Command::reader(&self.root, command))
     }
 
     /// A command that runs what the user has set up: hooks, signing, credentials.
@@ -158,7 +162,14 @@ impl Repository {
 
     /// The same with options of git itself, which stand before the command.
     fn writer_with(&self, options: &[&str], command: &'static str) -> Command {
-        Command::writer(&self.root, options, command)
+        self.aware_of_objects(Command::writer(&self.root, options, command))
+    }
+
+    fn aware_of_objects(&self, command: Command) -> Command {
+        match &self.objects {
+            Some(objects) => command.env("GIT_OBJECT_DIRECTORY", objects),
+            None => command,
+        }
     }
 }
 

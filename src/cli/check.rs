@@ -9,11 +9,12 @@ use crate::{
     case,
     container::{
         Container,
-        diagnostic::{Diagnostics, Severity, Sources},
+        diagnostic::{Diagnostic, Diagnostics, Severity, Sources},
         folder,
         load::{self, LoadOptions, Loaded},
         schema::{self, FileKind},
     },
+    git::Draft,
     settings::readable_environment,
 };
 
@@ -57,19 +58,32 @@ impl Check {
             io::stdout().lock().write_all(schema::text(kind).as_bytes())?;
             return Ok(Exit::Fine);
         }
-        let Loaded { container, mut diagnostics, sources } = load(context, &self.allow_env)?;
+        let Draft { files, findings, .. } = Draft::read(&context.folder)?;
+        let loaded = load_files(&files, &folder::digest(&files), &self.allow_env);
+        let Loaded { container, mut diagnostics, sources } = loaded;
+        diagnostics.extend(findings);
         check_cases(&sources, &mut diagnostics);
+        let fails_by_warnings = self.deny.is_some() && diagnostics.warnings() > 0;
         let mut out = io::stdout().lock();
-        report(&mut out, context.format, &diagnostics, &sources)?;
-        if context.format == Format::Text {
-            if !diagnostics.is_empty() {
-                writeln!(out)?;
+        match context.format {
+            // What makes the step fail is marked as such.
+            Format::Github if fails_by_warnings => {
+                report(&mut out, context, &diagnostics.map(Diagnostic::grave), &sources)?;
             }
-            let size = container.as_ref().map_or(String::new(), size);
-            line(&mut out, format_args!("{}{size}", diagnostics.summary()))?;
+            Format::Github | Format::Json => report(&mut out, context, &diagnostics, &sources)?,
+            Format::Text => {
+                report(&mut out, context, &diagnostics, &sources)?;
+                if !diagnostics.is_empty() {
+                    line(&mut out, format_args!(""))?;
+                }
+                let size = container.filter(|_| !diagnostics.has_errors()).as_ref().map(size);
+                line(&mut out, format_args!("{}{}", diagnostics.summary(), size.unwrap_or_default()))?;
+                if fails_by_warnings && !diagnostics.has_errors() {
+                    line(&mut out, format_args!("this fails because of --deny warnings"))?;
+                }
+            }
         }
-        let denied = self.deny.is_some() && diagnostics.warnings() > 0;
-        Ok(if diagnostics.has_errors() || denied { Exit::FoundWrong } else { Exit::Fine })
+        Ok(if diagnostics.has_errors() || fails_by_warnings { Exit::FoundWrong } else { Exit::Fine })
     }
 }
 

@@ -6,10 +6,13 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
-use super::{Context, Exit, Format, publish::repository};
+use super::{Context, Exit, Format, line, publish::repository};
 use crate::{
-    container::{diagnostic::Sources, diff, folder},
-    git::Repository,
+    container::{
+        diagnostic::{Diagnostic, Sources},
+        diff, folder,
+    },
+    git::{Draft, Repository},
     publish::container_of,
 };
 
@@ -35,18 +38,28 @@ impl Diff {
                 None => Sources::new(),
             },
         };
-        let after = match &self.after {
-            Some(revision) => version(&repository, revision)?,
-            None => folder::read(&context.folder)?,
+        let (after, findings) = match &self.after {
+            Some(revision) => (version(&repository, revision)?, Vec::new()),
+            None => {
+                let Draft { files, findings, .. } = Draft::read(&context.folder)?;
+                (files, findings)
+            }
         };
         let changes = diff::compare(&before, &after, &folder::library());
         let mut out = io::stdout().lock();
         match context.format {
             Format::Json => {
-                serde_json::to_writer_pretty(&mut out, &json!({ "changes": changes }))?;
+                serde_json::to_writer_pretty(&mut out, &json!({ "changes": changes, "findings": findings }))?;
                 writeln!(out)?;
             }
-            Format::Text | Format::Github => out.write_all(diff::text(&changes).as_bytes())?,
+            Format::Text | Format::Github => {
+                out.write_all(diff::text(&changes).as_bytes())?;
+                // What publishing the draft would refuse or leave out.
+                for Diagnostic { severity, message, help, .. } in &findings {
+                    let help = help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+                    line(&mut out, format_args!("{}: {message}{help}", severity.name()))?;
+                }
+            }
         }
         Ok(Exit::Fine)
     }

@@ -89,7 +89,7 @@ impl Impact {
 fn good(context: &Context, loaded: Loaded) -> anyhow::Result<Container> {
     let Loaded { container, diagnostics, sources } = loaded;
     let Some(container) = container else {
-        report(&mut io::stderr().lock(), context.format, &diagnostics, &sources)?;
+        report(&mut io::stderr().lock(), context, &diagnostics, &sources)?;
         bail!("the container is broken: {}", diagnostics.summary());
     };
     Ok(container)

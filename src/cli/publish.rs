@@ -58,7 +58,7 @@ impl Publish {
                         serde_json::to_writer_pretty(&mut out, &as_json(&report))?;
                         writeln!(out)?;
                     }
-                    Format::Text | Format::Github => as_text(&mut out, context.format, &report, &wish)?,
+                    Format::Text | Format::Github => as_text(&mut out, context, &report, &wish)?,
                 }
                 Ok(exit(&report.outcome))
             }
@@ -99,10 +99,10 @@ fn exit(outcome: &Outcome) -> Exit {
     }
 }
 
-fn as_text(out: &mut (impl Write + IsTerminal), format: Format, report: &Report, wish: &Wish) -> anyhow::Result<()> {
+fn as_text(out: &mut (impl Write + IsTerminal), context: &Context, report: &Report, wish: &Wish) -> anyhow::Result<()> {
     let examined = &report.examined;
     if !matches!(report.outcome, Outcome::Nothing | Outcome::Pushed(_)) && !examined.diagnostics.is_empty() {
-        report_findings(out, format, &examined.diagnostics, &examined.sources)?;
+        report_findings(out, context, &examined.diagnostics, &examined.sources)?;
         writeln!(out)?;
     }
     writeln!(out, "check: {}", examined.diagnostics.summary())?;

@@ -32,6 +32,10 @@ finding has these keys, all of them always there; names and codes are stable, me
 | `place` | `file`, `line`, `column` and `length`, all but the file counted in characters from 1; or null |
 | `found` | the value that was found, such as `the text \"abc\"`; or null |
 | `help` | what to do about it; or null |
+
+`file` is the path within the container, as in `rules/shop.yaml`. For people it is told from where they stand, and with
+`--format github` from the repository's root, by which annotations find it. With `--deny warnings` severities stay as they
+are here, and what fails the step is an annotation of an error there.
 ";
 
 fn markdown() -> String {

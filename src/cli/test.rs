@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
-use super::{Context, Exit, Format, line, lines, report};
+use super::{Context, Exit, Format, from_here, line, lines, report};
 use crate::{
     case::{
         self, Bench, CaseResult, Setting,
@@ -23,6 +23,7 @@ use crate::{
         diagnostic::{Diagnostics, Sources},
         folder, load,
     },
+    git::Draft,
 };
 
 mod junit;
@@ -54,12 +55,14 @@ struct FileResults {
 
 impl Test {
     pub(super) fn run(self, context: &Context) -> anyhow::Result<Exit> {
-        let files = folder::read(&context.folder)?;
+        let Draft { files, findings, .. } = self.files(context)?;
         let library = folder::library();
         let setting = Setting { files: &files, library: &library };
         let mut sources = library.clone();
         sources.extend(files.iter().map(|(path, bytes)| (Arc::clone(path), bytes.clone())));
         let mut diagnostics = Diagnostics::default();
+        // That there are no rules is no fault where templates are tested.
+        diagnostics.extend(findings.into_iter().filter(|finding| finding.code != "no-rules"));
         let mut bench = Bench::new(setting, &self.filter);
         if self.coverage {
             bench.watch(&mut diagnostics);
@@ -87,7 +90,7 @@ impl Test {
         let mut out = io::stdout().lock();
         match context.format {
             Format::Text => {
-                text(&mut out, &results, &diagnostics, &sources)?;
+                text(&mut out, context, &results, &diagnostics, &sources)?;
                 if let Some(coverage) = coverage {
                     lines(&mut out, &format!("\n{coverage}"))?;
                 }
@@ -103,10 +106,20 @@ impl Test {
             Format::Json => json(&mut out, &results, &diagnostics, coverage.as_ref())?,
             Format::Github => {
                 diagnostics.extend(results.iter().flat_map(|file| &file.cases).filter_map(case::diagnostic));
-                report(&mut out, Format::Github, &diagnostics, &sources)?;
+                report(&mut out, context, &diagnostics, &sources)?;
             }
         }
         Ok(if failed || diagnostics.has_errors() { Exit::FoundWrong } else { Exit::Fine })
+    }
+}
+
+impl Test {
+    /// What a commit would hold; where files are written, as they lie.
+    fn files(&self, context: &Context) -> anyhow::Result<Draft> {
+        if !self.update {
+            return Draft::read(&context.folder);
+        }
+        Ok(Draft { files: folder::read(&context.folder)?, findings: Vec::new(), repository: None })
     }
 }
 
@@ -123,11 +136,13 @@ fn write_updated(context: &Context, path: &str, read: &[u8], updated: &Updated) 
 
 fn text(
     out: &mut (impl Write + IsTerminal),
+    context: &Context,
     results: &[FileResults],
     diagnostics: &Diagnostics,
     sources: &Sources,
 ) -> anyhow::Result<()> {
-    report(out, Format::Text, diagnostics, sources)?;
+    report(out, context, diagnostics, sources)?;
+    let base = from_here(&context.folder);
     let (mut passed, mut failed) = (0, 0);
     for FileResults { path, cases, .. } in results {
         for case in cases {
@@ -136,7 +151,7 @@ fn text(
                 continue;
             }
             failed += 1;
-            line(out, format_args!("FAILED {path}:{}: {}", case.place.line, case.name))?;
+            line(out, format_args!("FAILED {base}{path}:{}: {}", case.place.line, case.name))?;
             for difference in &case.differences {
                 line(out, format_args!("    {difference}"))?;
             }

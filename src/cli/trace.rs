@@ -98,7 +98,7 @@ impl Trace {
 
 fn usable(context: &Context, loaded: Loaded, which: &str) -> anyhow::Result<Container> {
     let Some(container) = loaded.container else {
-        report(&mut io::stderr().lock(), context.format, &loaded.diagnostics, &loaded.sources)?;
+        report(&mut io::stderr().lock(), context, &loaded.diagnostics, &loaded.sources)?;
         anyhow::bail!("{which} is broken: {}", loaded.diagnostics.summary());
     };
     Ok(container)

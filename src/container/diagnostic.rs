@@ -124,6 +124,21 @@ impl Diagnostic {
         Self { found: Some(found.into()), ..self }
     }
 
+    /// As an error, if it is a warning.
+    #[must_use]
+    pub fn grave(self) -> Self {
+        let severity = if self.severity == Severity::Warning { Severity::Error } else { self.severity };
+        Self { severity, ..self }
+    }
+
+    /// As seen from elsewhere: `base`, which is empty or ends in `/`, goes before the file.
+    pub fn seen_from(mut self, base: &str) -> Self {
+        if let Some(place) = &mut self.place {
+            place.file = format!("{base}{}", place.file).into();
+        }
+        self
+    }
+
     /// Attaches the way out; `None` leaves it without one.
     pub fn help(self, help: impl Into<Option<String>>) -> Self {
         Self { help: help.into(), ..self }
@@ -229,6 +244,12 @@ impl Diagnostics {
     /// All of them by file and line. At most 1,000, then a note that says how many more there are.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.kept.iter().chain(&self.rest)
+    }
+
+    /// The same ones, each a little different; as many as they were.
+    pub fn map(&self, change: impl Fn(Diagnostic) -> Diagnostic) -> Self {
+        let kept = self.kept.iter().cloned().map(change).collect();
+        Self { kept, rest: self.rest.clone(), ..*self }
     }
 
     /// `no problems`, `1 error`, `3 errors and 1 warning`.

@@ -1,6 +1,7 @@
 //! Where a container's files come from: a folder, or the program itself. An edge of the loader, which takes only maps.
 
 use std::{
+    collections::BTreeMap,
     fs,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     path::{Path, PathBuf},
@@ -11,7 +12,11 @@ use anyhow::{Context, bail};
 use rust_embed::Embed;
 use sha2::{Digest, Sha256};
 
-use super::{diagnostic::Sources, yaml::MAX_FILE_BYTES};
+use super::{
+    diagnostic::{Diagnostic, Place, Sources},
+    load::is_rules_file,
+    yaml::MAX_FILE_BYTES,
+};
 use crate::digest::hex;
 
 /// The library of tag templates that comes with the program.
@@ -91,11 +96,40 @@ pub fn is_read(path: &str) -> bool {
     })
 }
 
+/// What is odd about the files as such, whoever read them, and whatever is `known` of them already.
+pub fn oddities(files: &Sources, known: &[Diagnostic]) -> Vec<Diagnostic> {
+    let start = |path: &Arc<str>| Place::new(path, 1, 1, 0);
+    let mut odd = Vec::new();
+    for path in files.keys().filter(|path| path.contains(char::REPLACEMENT_CHARACTER)) {
+        odd.push(bad_name(path));
+    }
+    let mut by_letters: BTreeMap<String, &Arc<str>> = BTreeMap::new();
+    for path in files.keys() {
+        if let Some(other) = by_letters.insert(path.to_lowercase(), path) {
+            let message = format!("the names {other} and {path} differ in capital letters alone");
+            let help = "rename one: the disks of macOS and Windows hold but one of them";
+            odd.push(Diagnostic::warning("names-alike", message).at(start(path)).help(help.to_owned()));
+        }
+    }
+    if known.is_empty() && !files.keys().any(|path| is_rules_file(path)) {
+        let problem = Diagnostic::warning("no-rules", "there is no rules/*.yaml, so no tag ever fires");
+        odd.push(problem.help("write one, such as rules/tags.yaml".to_owned()));
+    }
+    odd
+}
+
+/// Says that a name is no text; `path` is as much of it as is.
+pub fn bad_name(path: &str) -> Diagnostic {
+    let problem = Diagnostic::error("bad-file-name", format!("the name of the file {path} is not UTF-8"));
+    problem.at(Place::new(&path.into(), 1, 1, 0)).help("rename it".to_owned())
+}
+
 fn read_into(files: &mut Sources, folder: &Path, prefix: &str, root: &Path) -> anyhow::Result<()> {
     let list = || format!("cannot list {}", folder.display());
     for entry in fs::read_dir(folder).with_context(list)? {
         let path: PathBuf = entry.with_context(list)?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        // A name that is no text is told of, rather than passed over.
+        let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         let inner = format!("{prefix}/{name}");
         if !is_read(&inner) {
             continue;

@@ -178,7 +178,7 @@ pub fn reads_as_text(text: &str) -> bool {
 /// The file as text, if it is UTF-8 of a reasonable size without characters that YAML forbids.
 fn readable<'b>(file: &Arc<str>, bytes: &'b [u8]) -> Result<&'b str, Box<Diagnostic>> {
     if bytes.len() > MAX_FILE_BYTES {
-        let message = format!("the file has {} bytes; the limit is {MAX_FILE_BYTES}", bytes.len());
+        let message = format!("the file is larger than {MAX_FILE_BYTES} bytes");
         let problem = Diagnostic::error("file-too-large", message).at(Place::new(file, 1, 1, 0));
         return Err(Box::new(problem.help("split it: all files of rules/ are read together".to_owned())));
     }

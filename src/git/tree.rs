@@ -33,7 +33,32 @@ struct Entry<'a> {
     path: &'a str,
 }
 
+impl Tree {
+    pub(super) fn with_oddities(mut self) -> Self {
+        let oddities = folder::oddities(&self.files, &self.findings);
+        self.findings.extend(oddities);
+        self
+    }
+}
+
+/// Whether there is anything in `rules/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rules {
+    There,
+    Nowhere,
+}
+
 pub(super) fn read(repository: &Repository, commit: &Commit) -> Result<Tree, GitError> {
+    match read_all(repository, commit)? {
+        (tree, Rules::There) => Ok(tree.with_oddities()),
+        (_, Rules::Nowhere) => {
+            Err(GitError::NoRules { commit: commit.clone(), folder: repository.prefix().to_owned() })
+        }
+    }
+}
+
+/// The same of a tree that need not be a container.
+pub(super) fn read_all(repository: &Repository, commit: &Commit) -> Result<(Tree, Rules), GitError> {
     let prefix = repository.prefix();
     let parts = [format!("{prefix}rules"), format!("{prefix}tags")];
     let list = repository.reader("ls-tree").args(["-r", "-z", "-l", "--full-tree", commit.name(), "--"]).args(parts);
@@ -42,10 +67,12 @@ pub(super) fn read(repository: &Repository, commit: &Commit) -> Result<Tree, Git
     let mut tree = Tree::default();
     let mut wanted = BTreeMap::new();
     let mut bytes = 0;
-    let mut has_rules = false;
+    let mut rules = Rules::Nowhere;
     for line in list.split_terminator('\0') {
         let entry = Entry::read(line, prefix).ok_or_else(|| GitError::unreadable("ls-tree"))?;
-        has_rules |= entry.path.starts_with("rules");
+        if entry.path.starts_with("rules") {
+            rules = Rules::There;
+        }
         match entry.size {
             _ if entry.mode == "120000" => tree.findings.extend(entry.unless_ignored(symbolic_link)),
             _ if entry.mode == "160000" => tree.findings.push(submodule(entry.path)),
@@ -61,14 +88,11 @@ pub(super) fn read(repository: &Repository, commit: &Commit) -> Result<Tree, Git
             None => return Err(GitError::unreadable("ls-tree")),
         }
     }
-    if !has_rules {
-        return Err(GitError::NoRules { commit: commit.clone(), folder: prefix.to_owned() });
-    }
     if bytes > MAX_BYTES {
         return Err(GitError::TooLarge { commit: commit.clone(), limit: MAX_BYTES });
     }
     read_objects(repository, &wanted, &mut tree)?;
-    Ok(tree)
+    Ok((tree, rules))
 }
 
 fn read_objects(repository: &Repository, wanted: &BTreeMap<&str, &str>, tree: &mut Tree) -> Result<(), GitError> {
@@ -116,17 +140,18 @@ impl<'a> Entry<'a> {
     }
 }
 
-fn start_of(path: &str) -> Place {
+pub(super) fn start_of(path: &str) -> Place {
     Place::new(&path.into(), 1, 1, 0)
 }
 
 fn symbolic_link(path: &str) -> Diagnostic {
+    let help = if path.contains('/') { "commit the file itself" } else { "commit the folder itself" };
     Diagnostic::error("symbolic-link", format!("{path} is a symbolic link, which a commit cannot follow"))
         .at(start_of(path))
-        .help("commit the file itself".to_owned())
+        .help(help.to_owned())
 }
 
-fn submodule(path: &str) -> Diagnostic {
+pub(super) fn submodule(path: &str) -> Diagnostic {
     Diagnostic::error("submodule", format!("{path} is a submodule, whose files are not part of the commit"))
         .at(start_of(path))
         .help("commit the files themselves".to_owned())

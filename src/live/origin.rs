@@ -64,7 +64,8 @@ impl Origin {
             (Self::Folder(folder), _) => folder::read(folder)?,
             (Self::Program, _) => folder::demo(),
         };
-        Ok(Version { name: folder::digest(&files), files, findings: Vec::new() })
+        let findings = folder::oddities(&files, &[]);
+        Ok(Version { name: folder::digest(&files), files, findings })
     }
 }
 

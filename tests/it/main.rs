@@ -21,6 +21,7 @@ mod deduplication;
 mod diagnostics;
 mod diffs;
 mod documents;
+mod drafts;
 mod durability;
 mod forget;
 mod full_disk;

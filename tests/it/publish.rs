@@ -340,7 +340,7 @@ async fn versions_tell_who_published_what_and_whether_it_is_good() {
     let words = repository.tidegate(&["diff", "HEAD~2", "HEAD"]).await;
     assert!(words.out.contains("tag \"Log\" added") && words.out.contains("tag \"Log orders\" removed"), "{words:?}");
     let words = repository.tidegate(&["diff", "HEAD", "HEAD~1", "--format", "json"]).await;
-    assert_eq!(words.json(), json!({ "changes": [] }));
+    assert_eq!(words.json(), json!({ "changes": [], "findings": [] }));
     assert_eq!(repository.tidegate(&["diff", "v9"]).await.code, Some(2));
 }
 

@@ -11,7 +11,7 @@ use crate::one_line::one_line;
 
 /// One line a diagnostic: `::error file=rules/a.yaml,line=3,col=5,endColumn=9,title=unknown-key::message`.
 ///
-/// Files are named as in the container; GitHub matches them with the repository if both have the same root.
+/// GitHub looks for the files from the repository's root.
 pub fn github(diagnostics: &Diagnostics) -> String {
     diagnostics.iter().map(command).collect()
 }

@@ -124,7 +124,8 @@ fn compile_script(
         diagnostics.push(problem.at(Place::new(file, 1, 1, 0)).help("save the file as UTF-8".to_owned()));
         return None;
     };
-    match workshop.add(file, text) {
+    // As with YAML, a mark of the byte order is no part of the text.
+    match workshop.add(file, text.strip_prefix('\u{FEFF}').unwrap_or(text)) {
         Ok(script) => Some(script),
         Err(error) => {
             let problem = Diagnostic::error("bad-script", &*error.message).of(owner);

@@ -14,7 +14,7 @@ pub fn environment() -> [(&'static str, &'static str); 2] {
 
 pub fn program(container: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
-    command.env_clear().arg("-C").arg(container);
+    command.env_clear().current_dir(container);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }
