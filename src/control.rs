@@ -5,6 +5,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -21,12 +22,16 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{net::UnixListener, sync::watch};
 
 use crate::{
+    app::App,
     audit::{Actor, Entry},
     data_folder::DataFolder,
     delivery::client::{ClientOptions, client},
     desk::{AccountReport, Desk, ForgetReport, ForgetWish, Selection},
     outbox::{CallId, ListQuery, Page, StoredCall},
 };
+
+/// For an answer that takes no work.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// The folder's socket, bound and not yet served.
 pub struct Socket {
@@ -55,13 +60,16 @@ pub fn bind(folder: &DataFolder) -> anyhow::Result<Socket> {
 }
 
 impl Socket {
-    /// Serves the desk until `stop` turns true.
-    pub async fn serve(self, desk: Desk, mut stop: watch::Receiver<bool>) {
+    /// Serves the desk, and says what is live, until `stop` turns true.
+    pub async fn serve(self, desk: Desk, app: Arc<App>, mut stop: watch::Receiver<bool>) {
         let stopped = async move {
             // An error means that the sender is gone, which is a stop as well.
             let _ = stop.wait_for(|stop| *stop).await;
         };
-        let served = axum::serve(self.listener, routes(desk).into_make_service_with_connect_info::<Peer>());
+        let served = axum::serve(
+            self.listener,
+            routes(desk).merge(live_route(app)).into_make_service_with_connect_info::<Peer>(),
+        );
         if let Err(error) = served.with_graceful_shutdown(stopped).await {
             tracing::warn!(target: "tidegate::control", "the control socket failed: {error}");
         }
@@ -79,6 +87,24 @@ fn routes(desk: Desk) -> Router {
         .route("/forget", post(forget))
         .route("/audit", get(audit))
         .with_state(desk)
+}
+
+fn live_route(app: Arc<App>) -> Router {
+    Router::new().route("/live", get(live)).with_state(app)
+}
+
+/// What a server decides hits by.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct LiveReport {
+    pub version: String,
+    /// What should be live and is not, each with why.
+    pub falls_short: Vec<String>,
+}
+
+async fn live(State(app): State<Arc<App>>) -> Json<LiveReport> {
+    let standing = app.live.standing();
+    let falls_short = standing.iter().map(|(wish, shortfall)| format!("{}: {}", wish.name(), shortfall.reason));
+    Json(LiveReport { version: app.container().version.to_string(), falls_short: falls_short.collect() })
 }
 
 /// The user at the other end of the socket, by the system's word: `None` if it does not say.
@@ -154,6 +180,17 @@ impl Client {
             ..ClientOptions::default()
         })?;
         Ok(Self { http })
+    }
+
+    /// What the server decides hits by; `None` where no server answers.
+    pub async fn live(folder: &Path) -> anyhow::Result<Option<LiveReport>> {
+        if !DataFolder::socket(folder).exists() {
+            return Ok(None);
+        }
+        let client = Self::new(folder)?;
+        let Ok(answer) = client.http.get("http://control/live").timeout(LOOK).send().await else { return Ok(None) };
+        let body = answer.bytes().await.unwrap_or_default();
+        Ok(serde_json::from_slice(&body).ok())
     }
 
     pub async fn accounts(&self) -> anyhow::Result<Vec<AccountReport>> {

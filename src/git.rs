@@ -126,6 +126,23 @@ impl Repository {
         Commit::new(answer.text()?.trim_end()).map(Some).ok_or_else(|| GitError::unreadable("rev-parse"))
     }
 
+    /// The same of a revision that somebody wrote down for one commit.
+    ///
+    /// # Errors
+    /// There is no such commit, or more than one; or git fails.
+    pub fn named(&self, revision: &str) -> Result<Commit, GitError> {
+        if let Some(commit) = self.commit(revision)? {
+            return Ok(commit);
+        }
+        let commit = format!("{revision}^{{commit}}");
+        let errors = self.reader("rev-parse").args(["--verify", "--end-of-options", &commit]).run()?.errors;
+        if errors.contains("is ambiguous") {
+            let candidates = errors.lines().filter_map(|line| line.strip_prefix("hint:   ")).map(str::to_owned);
+            return Err(GitError::AmbiguousCommit { revision: revision.to_owned(), candidates: candidates.collect() });
+        }
+        Err(GitError::UnknownCommit { revision: revision.to_owned(), is_shallow: !self.ends()?.is_empty() })
+    }
+
     /// The files of the container as a commit has them.
     ///
     /// # Errors

@@ -103,7 +103,7 @@ impl Service {
                 &stopping,
             ),
             serve(admin, admin::routes(Arc::clone(&app), admin_address, webhook), ADMIN_CONNECTIONS, &stopping),
-            tokio::spawn(socket.serve(desk, stopping.clone())),
+            tokio::spawn(socket.serve(desk, Arc::clone(&app), stopping.clone())),
             tokio::spawn(tidy(collect, stopping)),
         ];
         Ok(Self {

@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 
-use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
@@ -66,7 +65,5 @@ impl Diff {
 }
 
 fn version(repository: &Repository, revision: &str) -> anyhow::Result<Sources> {
-    let commit = repository.commit(revision)?;
-    let commit = commit.with_context(|| format!("there is no commit {revision:?}; tidegate versions lists them"))?;
-    Ok(container_of(repository, &commit)?.files)
+    Ok(container_of(repository, &repository.named(revision)?)?.files)
 }

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Args;
 
 use super::{Context, Exit, Format, check, lines, report};
@@ -65,9 +65,7 @@ impl Impact {
         };
         let commit = match &self.against {
             None => repository.head()?,
-            Some(revision) => {
-                repository.commit(revision)?.with_context(|| format!("there is no commit {revision:?}"))?
-            }
+            Some(revision) => repository.named(revision)?,
         };
         Ok(repository.tree(&commit)?.files)
     }

@@ -89,7 +89,7 @@ impl Trace {
         let repository = Repository::find(&context.folder)?;
         let repository = repository
             .with_context(|| format!("--against needs a git repository; {} is in none", context.folder.display()))?;
-        let commit = repository.commit(revision)?.with_context(|| format!("there is no commit {revision:?}"))?;
+        let commit = repository.named(revision)?;
         let tree = repository.tree(&commit)?;
         let loaded = check::load_files(&tree.files, commit.short(), &self.allow_env);
         usable(context, loaded, &format!("the container of {commit}"))

@@ -6,15 +6,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
-use clap::Args;
+use clap::{Args, value_parser};
 use serde_json::json;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{Context, Exit, Format, line, publish::repository};
 use crate::{
     container::{diagnostic::Diagnostics, folder},
-    git::{GitError, Repository, Version},
+    control::{self, LiveReport},
+    git::{Commit, GitError, Kind, Repository, Version},
     history::{self, Served},
     one_line::shortened,
     publish,
@@ -26,16 +26,16 @@ use crate::{
 const MAX_AUTHOR: usize = 24;
 const MAX_SUBJECT: usize = 72;
 
-/// List the versions of the container: commits that touch rules/ or tags/, newest first
+/// List the versions of the container: commits that changed rules/ or tags/, newest first
 #[derive(Args, Debug)]
 pub struct Versions {
-    /// Where to begin
-    #[arg(value_name = "COMMIT", default_value = "HEAD")]
-    from: String,
+    /// Where to begin [default: HEAD]
+    #[arg(value_name = "COMMIT")]
+    from: Option<String>,
     /// How many
-    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
-    limit: usize,
-    /// Folder with a server's state: how many hits each version decided there is told
+    #[arg(long, value_name = "NUMBER", default_value = "20", value_parser = value_parser!(u32).range(1..))]
+    limit: u32,
+    /// Folder with a server's state: what is live there is marked, and how many hits each version decided is told
     #[arg(long, env = "TIDEGATE_DATA", default_value = ".tidegate", value_name = "FOLDER")]
     data: PathBuf,
     /// Further environment variables that the container may read
@@ -46,13 +46,45 @@ pub struct Versions {
 impl Versions {
     pub(super) fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let repository = repository(context)?;
-        let from = repository.commit(&self.from)?;
-        let from = from.with_context(|| format!("there is no commit {:?}", self.from))?;
+        let head = repository.commit("HEAD")?;
+        let from = self.from.as_deref().map(|from| repository.named(from)).transpose()?.or_else(|| head.clone());
+        let ends = repository.ends()?;
+        let standing = Standing {
+            head: head.as_ref().map(|head| repository.version(head)).transpose()?.flatten(),
+            live: Live::ask(&repository, &self.data)?,
+        };
+        let listed = from.as_ref().map(|from| self.listed(&repository, from)).transpose()?.unwrap_or_default();
+        let mut out = io::stdout().lock();
+        if context.format == Format::Json {
+            as_json(&mut out, &standing, &listed, !ends.is_empty())?;
+            return Ok(Exit::Fine);
+        }
+        if listed.is_empty() {
+            none(&mut out, &repository, from.as_ref())?;
+        }
+        as_text(&mut out, &standing, &listed)?;
+        if let Live::Served { version, of, falls_short } = &standing.live {
+            if !listed.iter().any(|one| Some(&one.version.commit) == of.as_ref()) {
+                line(&mut out, format_args!("live is {version}, which is none of these"))?;
+            }
+            for words in falls_short {
+                line(&mut out, format_args!("not live as it should be, {words}"))?;
+            }
+        }
+        let is_whole = listed.len() < usize::try_from(self.limit).unwrap_or(usize::MAX);
+        if is_whole && !ends.is_empty() {
+            let advice = "git fetch --unshallow gets them, and what the last one here changed";
+            line(&mut out, format_args!("older versions are not here, as the clone is shallow; {advice}"))?;
+        }
+        Ok(Exit::Fine)
+    }
+
+    fn listed(&self, repository: &Repository, from: &Commit) -> anyhow::Result<Vec<Listed>> {
         let environment = readable_environment(&self.allow_env);
         let library = folder::library();
-        let served = served(&repository, &self.data)?;
+        let served = served(repository, &self.data)?;
         let mut listed = Vec::new();
-        for version in repository.versions(&from, self.limit)? {
+        for version in repository.versions(from, usize::try_from(self.limit)?)? {
             let check = match repository.tree(&version.commit) {
                 Ok(tree) => Check::of(&publish::check(tree, version.commit.short(), &environment, &library).0),
                 Err(GitError::NoRules { .. } | GitError::TooLarge { .. }) => Check::no_container(),
@@ -61,12 +93,67 @@ impl Versions {
             let hits = served.get(version.commit.name()).copied();
             listed.push(Listed { version, check, hits });
         }
-        let mut out = io::stdout().lock();
-        match context.format {
-            Format::Json => as_json(&mut out, &listed)?,
-            Format::Text | Format::Github => as_text(&mut out, &repository, &listed)?,
+        Ok(listed)
+    }
+}
+
+/// Says why there is nothing to list, and what to do.
+fn none(out: &mut impl Write, repository: &Repository, from: Option<&Commit>) -> anyhow::Result<()> {
+    let why = match (from, repository.current_branch()?) {
+        (Some(from), _) => format!("nothing that {from} descends from has rules/ or tags/"),
+        (None, Some(branch)) => format!("the branch {branch} has no commit"),
+        (None, None) => "HEAD names no commit".to_owned(),
+    };
+    let way = match repository.kind() {
+        Kind::WorkingTree => "tidegate publish -m \"First version\" makes one of them",
+        Kind::Bare => "publish one in a clone, and push it here",
+    };
+    line(out, format_args!("no version yet: {why}; {way}"))?;
+    Ok(())
+}
+
+/// What is where, among the versions.
+struct Standing {
+    /// The version that HEAD has.
+    head: Option<Commit>,
+    live: Live,
+}
+
+/// What the server of the data folder decides hits by.
+enum Live {
+    NoServer,
+    Served {
+        /// Its own name for it.
+        version: String,
+        /// The version here that this is.
+        of: Option<Commit>,
+        falls_short: Vec<String>,
+    },
+}
+
+impl Live {
+    fn ask(repository: &Repository, data: &Path) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let Some(report) = runtime.block_on(control::Client::live(data))? else { return Ok(Self::NoServer) };
+        let LiveReport { version, falls_short } = report;
+        let commit = repository.commit(&version)?;
+        let of = commit.map(|commit| repository.version(&commit)).transpose()?.flatten();
+        Ok(Self::Served { version, of, falls_short })
+    }
+
+    fn is(&self, commit: &Commit) -> bool {
+        matches!(self, Self::Served { of: Some(live), .. } if live == commit)
+    }
+}
+
+impl Standing {
+    /// Without a server, HEAD is what one would serve.
+    fn mark(&self, commit: &Commit) -> &'static str {
+        match (self.live.is(commit), self.head.as_ref() == Some(commit)) {
+            (true, _) => "live",
+            (false, true) => "HEAD",
+            (false, false) => "",
         }
-        Ok(Exit::Fine)
     }
 }
 
@@ -106,31 +193,24 @@ fn served(repository: &Repository, data: &Path) -> anyhow::Result<BTreeMap<Strin
     }
     for Served { version, hits: more, .. } in history::versions_served(data)?.into_iter().take(MOST) {
         let Some(commit) = repository.commit(&version)? else { continue };
-        if let Some(version) = repository.versions(&commit, 1)?.pop() {
-            *hits.entry(version.commit.name().to_owned()).or_default() += more;
+        if let Some(version) = repository.version(&commit)? {
+            *hits.entry(version.name().to_owned()).or_default() += more;
         }
     }
     Ok(hits)
 }
 
-fn as_text(out: &mut impl Write, repository: &Repository, listed: &[Listed]) -> anyhow::Result<()> {
-    if listed.is_empty() {
-        let root = repository.root().display();
-        line(out, format_args!("no version yet: no commit in {root} touches rules/ or tags/"))?;
-        return Ok(());
-    }
+fn as_text(out: &mut impl Write, standing: &Standing, listed: &[Listed]) -> anyhow::Result<()> {
     let is_counted = listed.iter().any(|one| one.hits.is_some());
-    let rows = listed.iter().map(|Listed { version, check, hits }| {
+    let is_marked = listed.iter().any(|one| !standing.mark(&one.version.commit).is_empty());
+    let row = |Listed { version, check, hits }: &Listed| {
+        let Version { commit, author, seconds, .. } = version;
+        let mark = is_marked.then(|| standing.mark(commit).to_owned());
         let hits = is_counted.then(|| counted(*hits));
-        let cells = [
-            version.commit.to_string(),
-            minute(version.seconds),
-            shortened(&version.author, MAX_AUTHOR),
-            check.words.clone(),
-        ];
-        cells.into_iter().chain(hits).collect::<Vec<_>>()
-    });
-    let rows: Vec<_> = rows.collect();
+        let rest = [minute(*seconds), shortened(author, MAX_AUTHOR), check.words.clone()];
+        [commit.to_string()].into_iter().chain(mark).chain(rest).chain(hits).collect::<Vec<_>>()
+    };
+    let rows: Vec<_> = listed.iter().map(row).collect();
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max();
     for (row, Listed { version, .. }) in rows.iter().zip(listed) {
         for (column, cell) in row.iter().enumerate() {
@@ -156,7 +236,7 @@ fn minute(seconds: i64) -> String {
     minute.map_or(text, |minute| format!("{minute}Z"))
 }
 
-fn as_json(out: &mut impl Write, listed: &[Listed]) -> anyhow::Result<()> {
+fn as_json(out: &mut impl Write, standing: &Standing, listed: &[Listed], is_shallow: bool) -> anyhow::Result<()> {
     let versions: Vec<_> = listed
         .iter()
         .map(|Listed { version, check, hits }| {
@@ -167,11 +247,18 @@ fn as_json(out: &mut impl Write, listed: &[Listed]) -> anyhow::Result<()> {
                 "subject": version.subject,
                 "body": version.body,
                 "check": { "errors": check.errors, "warnings": check.warnings },
+                "head": standing.head.as_ref() == Some(&version.commit),
+                "live": standing.live.is(&version.commit),
                 "hits": hits,
             })
         })
         .collect();
-    serde_json::to_writer_pretty(&mut *out, &json!({ "versions": versions }))?;
+    let live = match &standing.live {
+        Live::NoServer => None,
+        Live::Served { version, falls_short, .. } => Some(json!({ "version": version, "falls_short": falls_short })),
+    };
+    let all = json!({ "versions": versions, "live": live, "shallow": is_shallow });
+    serde_json::to_writer_pretty(&mut *out, &all)?;
     writeln!(out)?;
     Ok(())
 }

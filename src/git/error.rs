@@ -22,6 +22,17 @@ pub enum GitError {
     NoCommit {
         root: PathBuf,
     },
+    /// A revision names no commit.
+    UnknownCommit {
+        revision: String,
+        /// Whether git has but the end of the history.
+        is_shallow: bool,
+    },
+    /// Several commits' names begin like this.
+    AmbiguousCommit {
+        revision: String,
+        candidates: Vec<String>,
+    },
     /// The commit holds no container.
     NoRules {
         commit: Commit,
@@ -89,6 +100,13 @@ impl fmt::Display for GitError {
                 "HEAD of {} names no commit; commit rules/ and tags/ first, or serve the files as they lie with --draft",
                 root.display()
             ),
+            Self::UnknownCommit { revision, is_shallow } => {
+                write!(f, "there is no commit {revision:?} here; tidegate versions lists those that are")?;
+                if *is_shallow { f.write_str(", and git fetch --unshallow gets older ones") } else { Ok(()) }
+            }
+            Self::AmbiguousCommit { revision, candidates } => {
+                write!(f, "the names of several commits begin with {revision:?}: {}; write more", candidates.join(", "))
+            }
             Self::NoRules { commit, folder } => write!(
                 f,
                 "commit {commit} has no files in {folder}rules/; commit them, or serve the files as they lie with --draft"

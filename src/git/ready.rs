@@ -82,7 +82,10 @@ impl Repository {
     }
 
     /// `None` where HEAD is on none.
-    fn current_branch(&self) -> Result<Option<String>, GitError> {
+    ///
+    /// # Errors
+    /// Git fails.
+    pub fn current_branch(&self) -> Result<Option<String>, GitError> {
         let answer = self.reader("symbolic-ref").args(["--quiet", "--short", "HEAD"]).run()?;
         if answer.code == Some(1) {
             return Ok(None);

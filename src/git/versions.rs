@@ -1,4 +1,9 @@
-//! The versions of a container: takes a revision, gives the commits before it that touch `rules/` or `tags/`, newest first.
+//! The versions of a container: takes a commit, gives those up to it that changed `rules/` or `tags/`, newest first.
+//!
+//! What a branch was is what its first parents are: a merge is the version that went live, and not each of the commits that
+//! it brought.
+
+use std::{fs, io};
 
 use super::{Commit, GitError, Repository};
 
@@ -16,7 +21,7 @@ pub struct Version {
 }
 
 impl Repository {
-    /// The newest versions that a commit descends from, itself among them.
+    /// The newest versions that a branch with this commit at its end was, the commit itself among them.
     ///
     /// # Errors
     /// Git fails.
@@ -24,7 +29,7 @@ impl Repository {
         let count = format!("--max-count={limit}");
         // Fields end with a character that no message holds: git does not store it.
         let form = "--format=%H%x00%aN%x00%aE%x00%ct%x00%s%x00%b%x00";
-        let options = ["--no-show-signature", "--encoding=UTF-8", &count, form, from.name(), "--"];
+        let options = ["--first-parent", "--no-show-signature", "--encoding=UTF-8", &count, form, from.name(), "--"];
         let log = self.reader("log").args(options).args(self.parts()).run()?.bytes()?;
         let log = String::from_utf8_lossy(&log);
         let fields: Vec<&str> = log.split_terminator('\0').collect();
@@ -40,6 +45,27 @@ impl Repository {
             _ => None,
         });
         versions.collect::<Option<_>>().ok_or_else(|| GitError::unreadable("log"))
+    }
+
+    /// The newest version of a branch with this commit at its end: the commit itself if it changed the container.
+    ///
+    /// # Errors
+    /// Git fails.
+    pub fn version(&self, of: &Commit) -> Result<Option<Commit>, GitError> {
+        Ok(self.versions(of, 1)?.pop().map(|version| version.commit))
+    }
+
+    /// Where the history ends here although it goes on elsewhere, as in a shallow clone. What these commits changed cannot
+    /// be told.
+    ///
+    /// # Errors
+    /// Git fails, or its list of them cannot be read.
+    pub fn ends(&self) -> Result<Vec<Commit>, GitError> {
+        match fs::read_to_string(self.own_path("shallow")?) {
+            Ok(list) => Ok(list.lines().filter_map(Commit::new).collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(GitError::Io { what: "rev-parse", error }),
+        }
     }
 
     /// The message's first line of a commit.

@@ -242,7 +242,10 @@ async fn trace_sets_two_versions_side_by_side() {
     assert_eq!(as_json["now"]["trace"]["events"][0]["id"], as_json["against"]["trace"]["events"][0]["id"]);
 
     let unknown = run(&place, &["trace", "-", "--against", "nowhere"], &environment(), HIT).await;
-    assert_eq!((unknown.code, &*unknown.err), (Some(2), "tidegate: there is no commit \"nowhere\"\n"));
+    assert_eq!(
+        (unknown.code, &*unknown.err),
+        (Some(2), "tidegate: there is no commit \"nowhere\" here; tidegate versions lists those that are\n")
+    );
 }
 
 #[tokio::test]

@@ -45,4 +45,5 @@ mod set_ups;
 mod site_script;
 mod team;
 mod test_command;
+mod versions;
 mod write_keys;
