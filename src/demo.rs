@@ -1,7 +1,7 @@
 //! `serve --demo`: a strict stand-in for `OpenAI` inside the process, and a few sample hits, so that everything can be
 //! seen at work without an account.
 
-use std::{ffi::OsString, net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -9,14 +9,13 @@ use serde_json::{Value, json};
 use crate::{
     delivery::{
         client::{ClientOptions, client},
-        secrets::Environment,
+        secrets::Keys,
     },
     standin::{Allowed, Options, Standin},
 };
 
 /// What the demo uses where the environment names nothing.
 const PIXEL_ID: &str = "demo-pixel";
-const KEY_NAME: &str = "OPENAI_CONVERSIONS_API_KEY";
 const KEY: &str = "demo-key";
 
 /// The stand-in, which logs everything that it accepts and refuses.
@@ -34,10 +33,8 @@ pub fn container_environment(environment: &mut std::collections::BTreeMap<String
     environment.entry("OPENAI_PIXEL_ID".to_owned()).or_insert_with(|| PIXEL_ID.to_owned());
 }
 
-/// The secrets' environment: the demo's key and nothing else. A real key must not travel to a stand-in.
-pub fn secrets_environment() -> Environment {
-    Box::new(|name| (name == KEY_NAME).then(|| OsString::from(KEY)))
-}
+/// The keys that go out: a real one must not travel to a stand-in.
+pub const KEYS: Keys = Keys::Demo(KEY);
 
 /// Sends sample hits to the server itself, as a shop's pages would.
 pub async fn send_samples(sites: SocketAddr) -> anyhow::Result<()> {

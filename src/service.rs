@@ -162,7 +162,7 @@ fn secrets(settings: &Settings, environment: Environment) -> anyhow::Result<Secr
     bindings.extend(settings.webhook_secret.as_ref().map(webhook));
     let key = |secret: &SecretName| Binding { secret: secret.clone(), destination: write_keys::DESTINATION.into() };
     bindings.extend(settings.write_keys.iter().map(key));
-    Ok(Secrets::new(environment, settings.secrets.clone(), bindings))
+    Ok(Secrets::new(environment, settings.secrets.clone(), bindings).with_keys(settings.keys))
 }
 
 fn destinations(settings: &Settings, secrets: Arc<Secrets>) -> anyhow::Result<Destinations> {

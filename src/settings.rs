@@ -9,8 +9,14 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::{
-    call::SecretName, container::load::is_always_readable, delivery::guard::Exempt, git::Remote, history::KeepHits,
-    live::Follow, logging::LogFormat, site_paths::SitePaths,
+    call::SecretName,
+    container::load::is_always_readable,
+    delivery::{guard::Exempt, secrets::Keys},
+    git::Remote,
+    history::KeepHits,
+    live::Follow,
+    logging::LogFormat,
+    site_paths::SitePaths,
 };
 
 /// What an operator said, by flag, environment or file; silent where `None`.
@@ -106,6 +112,8 @@ pub struct Settings {
     pub data: PathBuf,
     pub openai_url: url::Url,
     pub secrets: Option<PathBuf>,
+    /// Whose keys go out; no flag says it but `--demo`.
+    pub keys: Keys,
     pub bind_secret: Vec<String>,
     pub write_keys: Vec<SecretName>,
     pub allow_private_hosts: Vec<Exempt>,
@@ -160,6 +168,7 @@ impl Stated {
             data: self.data.or(file.data).unwrap_or_else(|| PathBuf::from(".tidegate")),
             openai_url,
             secrets: self.secrets.or(file.secrets),
+            keys: Keys::Operators,
             bind_secret: self.bind_secret.or(file.bind_secret).unwrap_or_default(),
             write_keys: names(self.write_keys.or(file.write_keys)),
             allow_private_hosts: self.allow_private_hosts.or(file.allow_private_hosts).unwrap_or_default(),

@@ -13,14 +13,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{Context, Exit};
 use crate::{
     container::folder,
-    delivery::secrets::Environment,
     demo,
     live::{self, Compiler, Home, Order, Origin, Start},
     logging::{self, LogFormat},
     script::STACK,
     service::Service,
     settings::{self, Settings, Stated, readable_environment},
-    standin::Standin,
 };
 
 /// Check the container, then serve sites and the admin
@@ -34,7 +32,7 @@ pub struct Serve {
     /// Serve the working tree as it lies, not what is committed
     #[arg(long, env = "TIDEGATE_DRAFT")]
     draft: bool,
-    /// Run with a stand-in for OpenAI inside the process and a few sample hits; no account needed
+    /// Run with a stand-in for OpenAI inside the process and a few sample hits; no account needed, and no secret is sent
     #[arg(long, env = "TIDEGATE_DEMO")]
     demo: bool,
 }
@@ -85,19 +83,18 @@ fn origin(folder: &Path, is_demo: bool, is_draft: bool, follows: bool) -> anyhow
 
 async fn serve(mut settings: Settings, start: Start, demo: bool) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
-    let (standin, environment): (Option<Standin>, Environment) = if demo {
+    let standin = if demo {
         let standin = demo::start_standin().await?;
         settings.openai_url = standin.url().parse().context("the stand-in's address")?;
-        // A file would go before the environment, and a real key must not travel to a stand-in.
-        settings.secrets = None;
-        (Some(standin), demo::secrets_environment())
+        settings.keys = demo::KEYS;
+        Some(standin)
     } else {
-        (None, Box::new(settings::variable))
+        None
     };
     let Start { container, home } = start;
     let version = Arc::clone(&container.version);
     let place = home.place();
-    let service = Service::start(&settings, container, environment).await?;
+    let service = Service::start(&settings, container, Box::new(settings::variable)).await?;
     tracing::info!(
         hits = format!("http://{}/hit", service.sites),
         metrics = format!("http://{}/metrics", service.admin),

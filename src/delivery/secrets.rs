@@ -14,7 +14,10 @@ use tokio::io::AsyncReadExt as _;
 use crate::call::SecretName;
 
 /// Names with these beginnings are bound without the operator's doing: (beginning, destination).
-const DEFAULT_BINDINGS: [(&str, &str); 1] = [("OPENAI_", "openai")];
+const DEFAULT_BINDINGS: [(&str, &str); 1] = [("OPENAI_", OPENAI)];
+
+/// The destination of that name; the others where secrets go are addresses.
+const OPENAI: &str = "openai";
 
 /// No key comes near this size, in bytes; a file named by mistake may.
 const MAX_SECRET: u64 = 16 * 1024;
@@ -51,17 +54,30 @@ pub struct Binding {
     pub destination: Box<str>,
 }
 
+/// Whose secrets go out with calls. What servers show to this one is the operator's in any case.
+#[derive(Clone, Copy, Debug)]
+pub enum Keys {
+    Operators,
+    /// This one in place of every key for `openai`, and none to anywhere else.
+    Demo(&'static str),
+}
+
 /// Where secrets come from, and who may use which.
 pub struct Secrets {
     environment: Environment,
     folder: Option<PathBuf>,
     bindings: Vec<Binding>,
+    keys: Keys,
 }
 
 impl Secrets {
     /// `folder` is the operator's; without one, systemd's is used if there is any.
     pub fn new(environment: Environment, folder: Option<PathBuf>, bindings: Vec<Binding>) -> Self {
-        Self { environment, folder, bindings }
+        Self { environment, folder, bindings, keys: Keys::Operators }
+    }
+
+    pub fn with_keys(self, keys: Keys) -> Self {
+        Self { keys, ..self }
     }
 
     /// The value of a secret, as it is now.
@@ -72,6 +88,11 @@ impl Secrets {
         }
         if !self.is_bound(name, destination) {
             return Err(fault(Fault::Unbound { destination: destination.into() }));
+        }
+        match self.keys {
+            Keys::Demo(key) if destination == OPENAI => return Secret::new(key).ok_or_else(|| fault(Fault::Malformed)),
+            Keys::Demo(_) if destination.contains("://") => return Err(fault(Fault::Demo)),
+            Keys::Demo(_) | Keys::Operators => {}
         }
         let found = self.find(&name.0).await.map_err(fault)?;
         let text = std::str::from_utf8(&found).map_err(|_| fault(Fault::Malformed))?;
@@ -131,6 +152,7 @@ enum Fault {
     Name,
     Unbound { destination: Box<str> },
     Missing,
+    Demo,
     Unreadable { place: String, error: io::Error },
     Malformed,
 }
@@ -146,6 +168,7 @@ impl fmt::Display for SecretError {
             Fault::Missing => {
                 write!(f, "the secret {name} is set neither as {name}_FILE, nor as a file, nor as {name}")
             }
+            Fault::Demo => write!(f, "a demo sends no secret, and so not {name}"),
             Fault::Unreadable { place, error } => write!(f, "the secret {name} cannot be read from {place}: {error}"),
             Fault::Malformed => write!(f, "the secret {name} is empty or holds characters that no key has"),
         }

@@ -18,6 +18,7 @@ mod clients;
 mod command_line;
 mod dead_letters;
 mod deduplication;
+mod demo;
 mod diagnostics;
 mod diffs;
 mod documents;
