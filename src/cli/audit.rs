@@ -1,6 +1,9 @@
 //! `tidegate audit`: what people did that concerns somebody's data.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    num::NonZeroUsize,
+};
 
 use clap::Args;
 
@@ -14,13 +17,13 @@ pub struct Audit {
     data: Data,
     /// At most this many, the last ones
     #[arg(long, default_value = "50", value_name = "NUMBER")]
-    limit: usize,
+    limit: NonZeroUsize,
 }
 
 impl Audit {
     pub(super) fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let entries = runtime.block_on(async { self.data.door()?.audit(self.limit).await })?;
+        let entries = runtime.block_on(async { self.data.door()?.audit(self.limit.get()).await })?;
         let mut out = io::stdout().lock();
         if context.format == Format::Json {
             writeln!(out, "{}", serde_json::to_string_pretty(&entries)?)?;

@@ -1,7 +1,11 @@
 //! `tidegate deliveries`: what waits, what died, and what is to be done about it. Asks the server of the data folder, or
 //! opens the store itself where no server runs.
 
-use std::io::{self, Write};
+use std::{
+    collections::BTreeSet,
+    io::{self, Write},
+    num::NonZeroUsize,
+};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
@@ -26,7 +30,7 @@ pub enum Deliveries {
     Show(Show),
     /// Put dead letters back to be delivered, and let paused accounts try again
     Retry(Which),
-    /// Forget calls for good
+    /// Forget dead letters for good; by their ids, pending calls too
     Discard(Which),
 }
 
@@ -41,7 +45,7 @@ pub struct List {
     filter: Filter,
     /// At most this many
     #[arg(long, default_value = "50", value_name = "NUMBER")]
-    limit: usize,
+    limit: NonZeroUsize,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -117,60 +121,86 @@ impl Deliveries {
             match self {
                 Self::List(list) => list.run(context, &mut out).await,
                 Self::Show(show) => show.run(context, &mut out).await,
-                Self::Retry(choice) => {
-                    let (door, selection) = choice.take()?;
-                    let count = door.retry(&selection).await?;
-                    say(&mut out, context, "put back to be delivered", count, &selection)
-                }
-                Self::Discard(choice) => {
-                    let (door, selection) = choice.take()?;
-                    let count = door.discard(&selection).await?;
-                    say(&mut out, context, "discarded", count, &selection)
-                }
+                Self::Retry(which) => which.run(context, &mut out, Deed::Retry).await,
+                Self::Discard(which) => which.run(context, &mut out, Deed::Discard).await,
             }
         })
     }
 }
 
+/// What is done to the calls that are chosen.
+#[derive(Clone, Copy)]
+enum Deed {
+    Retry,
+    Discard,
+}
+
 impl Which {
-    /// The store, and which calls of it are meant.
-    fn take(self) -> anyhow::Result<(Door, Selection)> {
-        let selection = if self.ids.is_empty() {
+    /// Says how many calls were meant and found. Ids that match nothing are worth an exit code.
+    async fn run(self, context: &Context, out: &mut impl Write, deed: Deed) -> anyhow::Result<Exit> {
+        let door = self.data.door()?;
+        if let Some(exit) = no_such_account(&door, &self.filter).await? {
+            return Ok(exit);
+        }
+        let ids: BTreeSet<u64> = self.ids.into_iter().collect();
+        let meant = ids.len();
+        let selection = if ids.is_empty() {
             Selection::Matching(self.filter.into_calls())
         } else {
-            Selection::Ids(self.ids.into_iter().map(CallId).collect())
+            Selection::Ids(ids.into_iter().map(CallId).collect())
         };
-        Ok((self.data.door()?, selection))
+        let (count, done, no_match) = match deed {
+            Deed::Retry => {
+                (door.retry(&selection).await?, "put back to be delivered", "no dead letter that can be sent")
+            }
+            Deed::Discard => (door.discard(&selection).await?, "discarded", "no call that waits or died"),
+        };
+        if context.format == Format::Json {
+            writeln!(out, "{}", serde_json::json!({ "calls": count }))?;
+        } else {
+            writeln!(out, "{count} call{} {done}", if count == 1 { "" } else { "s" })?;
+        }
+        let missing = meant.saturating_sub(count);
+        if missing == 0 {
+            return Ok(Exit::Fine);
+        }
+        let name = if missing == 1 { "names" } else { "name" };
+        let _ = writeln!(io::stderr(), "tidegate: {missing} of the ids {name} {no_match}");
+        Ok(Exit::FoundWrong)
     }
 }
 
-/// Says how many calls were meant and found. Ids that match nothing are worth an exit code.
-fn say(
-    out: &mut impl Write,
-    context: &Context,
-    done: &str,
-    count: usize,
-    selection: &Selection,
-) -> anyhow::Result<Exit> {
-    if context.format == Format::Json {
-        writeln!(out, "{}", serde_json::json!({ "calls": count }))?;
-    } else {
-        writeln!(out, "{count} call{} {done}", if count == 1 { "" } else { "s" })?;
+/// Whoever names an account that is not there mistyped it, and must not take the silence for good news.
+async fn no_such_account(door: &Door, filter: &Filter) -> anyhow::Result<Option<Exit>> {
+    let Some(wanted) = &filter.account else { return Ok(None) };
+    let accounts = door.accounts().await?;
+    if accounts.iter().any(|known| known.account == *wanted) {
+        return Ok(None);
     }
-    let is_by_id = matches!(selection, Selection::Ids(_));
-    Ok(if count == 0 && is_by_id { Exit::FoundWrong } else { Exit::Fine })
+    let known: Vec<&str> = accounts.iter().map(|known| &*known.account).collect();
+    let known = match &*known {
+        [] => "no call waits, and none died".to_owned(),
+        [only] => format!("there is: {only}"),
+        several => format!("there are:\n  {}", several.join("\n  ")),
+    };
+    let _ = writeln!(io::stderr(), "tidegate: there is no account {wanted:?} here; {known}");
+    Ok(Some(Exit::FoundWrong))
 }
 
 impl List {
     async fn run(self, context: &Context, out: &mut impl Write) -> anyhow::Result<Exit> {
         let door = self.data.door()?;
+        if let Some(exit) = no_such_account(&door, &self.filter).await? {
+            return Ok(exit);
+        }
         let accounts = door.accounts().await?;
         let state = match self.state {
             State::Dead => CallState::Dead,
             State::Pending => CallState::Pending,
         };
-        let query = ListQuery { state, filter: self.filter.into_calls(), after: None, limit: self.limit };
-        let page = door.list(&query).await?;
+        let filter = self.filter.into_calls();
+        let is_all = filter == CallFilter::default();
+        let page = calls(&door, ListQuery { state, filter, after: None, limit: self.limit.get() }).await?;
         if context.format == Format::Json {
             let Page { calls, next } = &page;
             let more = next.is_some();
@@ -179,8 +209,22 @@ impl List {
             return Ok(Exit::Fine);
         }
         accounts_text(out, &accounts)?;
-        calls_text(out, state, &page)?;
+        calls_text(out, state, &page, is_all)?;
         Ok(Exit::Fine)
+    }
+}
+
+/// As many calls as were asked for: the store gives them in pages of its own size.
+async fn calls(door: &Door, mut query: ListQuery) -> anyhow::Result<Page> {
+    let mut calls = Vec::new();
+    loop {
+        let page = door.list(&query).await?;
+        query.limit -= page.calls.len().min(query.limit);
+        calls.extend(page.calls);
+        query.after = page.next;
+        if query.limit == 0 || query.after.is_none() {
+            return Ok(Page { calls, next: query.after });
+        }
     }
 }
 
@@ -197,10 +241,10 @@ fn accounts_text(out: &mut impl Write, accounts: &[AccountReport]) -> io::Result
     Ok(())
 }
 
-fn calls_text(out: &mut impl Write, state: CallState, page: &Page) -> io::Result<()> {
+fn calls_text(out: &mut impl Write, state: CallState, page: &Page, is_all: bool) -> io::Result<()> {
     let what = if state == CallState::Dead { "dead letters" } else { "pending calls" };
     if page.calls.is_empty() {
-        return writeln!(out, "no {what}");
+        return writeln!(out, "no {what}{}", if is_all { "" } else { " match" });
     }
     writeln!(out, "\n{what}:")?;
     for call in &page.calls {

@@ -374,15 +374,19 @@ async fn deliveries_are_looked_after_with_and_without_a_server() {
     let folder = fs::metadata(shop.place.data()).expect("a folder");
     assert_eq!(folder.permissions().mode() & 0o777, 0o700);
 
-    let looks: [(&str, &[&str]); 4] = [
+    let looks: [(&str, &[&str]); 5] = [
         ("dead", &["deliveries", "list"]),
         ("pending", &["deliveries", "list", "--state", "pending"]),
         ("other", &["deliveries", "list", "--account", "openai:another"]),
+        ("none_match", &["deliveries", "list", "--tag", "OpenAI"]),
         ("show", &["deliveries", "show", "1"]),
     ];
     for (name, words) in looks {
         let ran = shop.tidegate(words).await;
         insta::assert_snapshot!(format!("deliveries_{name}_with_server"), shown(&shop.place, &ran));
+    }
+    for words in [&["deliveries", "list", "--limit", "0"][..], &["audit", "--limit", "0"]] {
+        assert_eq!(shop.tidegate(words).await.code, Some(2), "{words:?}");
     }
     let unknown = shop.tidegate(&["deliveries", "show", "4711"]).await;
     insta::assert_snapshot!("deliveries_show_unknown", shown(&shop.place, &unknown));
@@ -397,6 +401,12 @@ async fn deliveries_are_looked_after_with_and_without_a_server() {
     assert_eq!((discarded.code, &*discarded.out), (Some(0), "1 call discarded\n"));
     let again = shop.tidegate(&["deliveries", "discard", "1"]).await;
     assert_eq!((again.code, &*again.out), (Some(1), "0 calls discarded\n"));
+    assert_eq!(again.err, "tidegate: 1 of the ids names no call that waits or died\n");
+    for words in [&["deliveries", "retry", "--account", "nope"], &["deliveries", "discard", "--account", "nope"]] {
+        let ran = shop.tidegate(words).await;
+        assert_eq!((ran.code, &*ran.out), (Some(1), ""), "{words:?}");
+        assert_eq!(ran.err, format!("tidegate: there is no account \"nope\" here; there is: {ACCOUNT}\n"));
+    }
     for of_others in [
         &["--tag", "OpenAI"][..],
         &["--account", ACCOUNT, "--until", "2026-01-01T00:00:00Z"],
@@ -410,6 +420,9 @@ async fn deliveries_are_looked_after_with_and_without_a_server() {
     let words = ["deliveries", "retry", "--account", ACCOUNT, "--tag", "OpenAI purchase", "--since", "2h"];
     let retried = shop.tidegate(&words).await;
     assert_eq!((retried.code, &*retried.out), (Some(0), "1 call put back to be delivered\n"));
+    let again = shop.tidegate(&["deliveries", "retry", "2", "3"]).await;
+    assert_eq!((again.code, &*again.out), (Some(1), "0 calls put back to be delivered\n"));
+    assert_eq!(again.err, "tidegate: 2 of the ids name no dead letter that can be sent\n");
 
     shop.standin.clear_failures();
     shop.start(&[]).await;
