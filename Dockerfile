@@ -13,12 +13,15 @@ FROM debian:trixie-slim
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates git openssh-client \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --home-dir /var/lib/tidegate --create-home tidegate \
+    && groupadd --gid 10001 tidegate \
+    && useradd --uid 10001 --gid 10001 --home-dir /var/lib/tidegate --no-create-home --no-log-init tidegate \
     && install --directory --owner=tidegate --group=tidegate --mode=0700 /var/lib/tidegate \
     && git config --system --add safe.directory /container
 COPY --from=build /usr/local/bin/tidegate /usr/local/bin/tidegate
 USER 10001:10001
-ENV TIDEGATE_CONTAINER=/container TIDEGATE_DATA=/var/lib/tidegate TIDEGATE_LISTEN=0.0.0.0:8080
+# The folder and no variable says what is served, so that commands in another one, as in a workflow, look at that.
+WORKDIR /container
+ENV TIDEGATE_DATA=/var/lib/tidegate TIDEGATE_LISTEN=0.0.0.0:8080
 VOLUME /var/lib/tidegate
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["bash", "-c", \
