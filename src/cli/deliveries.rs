@@ -183,7 +183,7 @@ async fn no_such_account(door: &Door, filter: &Filter) -> anyhow::Result<Option<
         [only] => format!("there is: {only}"),
         several => format!("there are:\n  {}", several.join("\n  ")),
     };
-    let _ = writeln!(io::stderr(), "tidegate: there is no account {wanted:?} here; {known}");
+    let _ = lines(&mut io::stderr(), &format!("tidegate: there is no account {wanted:?} here; {known}"));
     Ok(Some(Exit::FoundWrong))
 }
 
