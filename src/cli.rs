@@ -13,6 +13,7 @@ use crate::{
     container::diagnostic::{self, Colour, Diagnostics, Sources},
     git::Repository,
     one_line::one_line,
+    settings::variable,
 };
 
 mod audit;
@@ -139,6 +140,11 @@ fn lines(out: &mut impl Write, text: &str) -> io::Result<()> {
     text.lines().try_for_each(|text| line(out, format_args!("{text}")))
 }
 
+/// Colour is for terminals, and for those who did not say that they want none (no-color.org).
+fn wants_colour(out: &impl IsTerminal) -> bool {
+    out.is_terminal() && variable("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// Writes findings in the format that was asked for; in colour only on a terminal.
 fn report(
     out: &mut (impl Write + IsTerminal),
@@ -148,7 +154,7 @@ fn report(
 ) -> anyhow::Result<()> {
     let text = match context.format {
         Format::Text => {
-            let colour = if out.is_terminal() { Colour::On } else { Colour::Off };
+            let colour = if wants_colour(out) { Colour::On } else { Colour::Off };
             let base = from_here(&context.folder);
             let sources = sources.iter().map(|(path, bytes)| (format!("{base}{path}").into(), bytes.clone())).collect();
             diagnostic::text(&diagnostics.map(|one| one.seen_from(&base)), &sources, colour)

@@ -83,7 +83,8 @@ async fn hit(
     let (head, mut body) = request.into_parts();
     let Some(client) = Client::claim(head.uri.path()) else { return Refusal::Unclaimed.into_response() };
     let caller = Caller::of(peer.ip(), &head.headers, &collect.trusted_proxies);
-    let origin = match origin(&collect.app, &head.headers, &caller) {
+    let listed = |origin: &str| collect.app.container().settings.origins.iter().any(|listed| **listed == *origin);
+    let origin = match origin(&head.headers, &caller.host, listed) {
         Ok(origin) => origin,
         Err(refusal) => {
             read_on(body);
@@ -109,10 +110,7 @@ async fn receive(
     body: &mut Body,
     caller: Caller,
 ) -> Result<Decided, Refusal> {
-    let allow = client.methods();
-    if !allow.split(", ").any(|method| head.method == method) {
-        return Err(Refusal::Method { allow });
-    }
+    takes_method(client, &head.method)?;
     let shown = collect.write_keys.shown(client, &head.headers, head.uri.query().unwrap_or_default());
     let verdict = collect.write_keys.judge(&shown).await;
     let is_over = |limiter: &DefaultKeyedRateLimiter<_>| limiter.check_key(&network(caller.address)).is_err();
@@ -128,9 +126,7 @@ async fn receive(
         }
         Verdict::NoneShown => (caller.through, head.uri.query().unwrap_or_default().into()),
     };
-    if client.takes() == Takes::Json && !is_json_or_text(&head.headers) {
-        return Err(Refusal::MediaType);
-    }
+    takes_media(client, &head.headers)?;
     let body = collect.bodies.read(body, &head.headers).await?;
     let received = Timestamp::now();
     let hit = Hit {
@@ -150,14 +146,37 @@ async fn receive(
 }
 
 /// The origin to answer to, if the request names one. By default pages of the tagging host's own site may send; the
-/// container's `origins` widen that.
-fn origin(app: &App, headers: &HeaderMap, caller: &Caller) -> Result<Option<HeaderValue>, Refusal> {
+/// container's `origins`, which list others, widen that.
+///
+/// # Errors
+/// Pages of this origin may not send hits.
+pub fn origin(
+    headers: &HeaderMap,
+    tagging_host: &str,
+    listed: impl Fn(&str) -> bool,
+) -> Result<Option<HeaderValue>, Refusal> {
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok(None) };
     let text = origin.to_str().map_err(|_| Refusal::ForeignOrigin)?;
     let host = text.split_once("://").map(|(_, host)| bare_host(host));
-    let own_site = host.is_some_and(|host| !host.is_empty() && cookie::site(&host) == cookie::site(&caller.host));
-    let listed = || app.container().settings.origins.iter().any(|listed| **listed == *text);
-    if own_site || listed() { Ok(Some(origin.clone())) } else { Err(Refusal::ForeignOrigin) }
+    let own_site = host.is_some_and(|host| !host.is_empty() && cookie::site(&host) == cookie::site(tagging_host));
+    if own_site || listed(text) { Ok(Some(origin.clone())) } else { Err(Refusal::ForeignOrigin) }
+}
+
+/// Whether hits of a client come by this method.
+///
+/// # Errors
+/// They come by others.
+pub fn takes_method(client: Client, method: &Method) -> Result<(), Refusal> {
+    let allow = client.methods();
+    if allow.split(", ").any(|allowed| method == allowed) { Ok(()) } else { Err(Refusal::Method { allow }) }
+}
+
+/// Whether a client reads bodies of the kind that the request says it has.
+///
+/// # Errors
+/// It reads none of these.
+pub fn takes_media(client: Client, headers: &HeaderMap) -> Result<(), Refusal> {
+    if client.takes() == Takes::Json && !is_json_or_text(headers) { Err(Refusal::MediaType) } else { Ok(()) }
 }
 
 fn is_json_or_text(headers: &HeaderMap) -> bool {

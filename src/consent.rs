@@ -200,17 +200,6 @@ impl Statement {
         }
     }
 
-    /// This, with `under` where it is silent.
-    #[must_use]
-    pub fn over(mut self, under: Self) -> Self {
-        for (kind, status) in under.known() {
-            if self.get(kind) == ConsentStatus::Unknown {
-                self.set(kind, status);
-            }
-        }
-        self
-    }
-
     /// The types of which it says something, with what it says.
     pub fn known(&self) -> impl Iterator<Item = (ConsentType, ConsentStatus)> {
         ConsentType::ALL
@@ -246,6 +235,8 @@ pub enum Answered {
 pub struct Signals {
     /// `consent` in the hit: the event's own over the envelope's.
     pub hit: Statement,
+    /// What somebody who tries consent out puts before that.
+    pub assumed: Statement,
     /// `consent_answered`.
     pub answered: Answered,
     /// `consent_defaults`: what holds until the visitor chooses, by region.

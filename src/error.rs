@@ -42,7 +42,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    fn status(&self) -> StatusCode {
+    pub fn status(&self) -> StatusCode {
         match self {
             Self::Bad(_) => StatusCode::BAD_REQUEST,
             Self::WrongKey => StatusCode::UNAUTHORIZED,
@@ -74,7 +74,8 @@ impl Refusal {
         }
     }
 
-    fn message(&self) -> String {
+    /// What the sender is told.
+    pub fn message(&self) -> String {
         match self {
             Self::Bad(bad) => bad.message.to_string(),
             Self::WrongKey => "this write key is not valid".to_owned(),

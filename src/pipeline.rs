@@ -45,7 +45,7 @@ pub struct Surroundings<'a> {
     /// Is shown every event beside what was decided about it, with what its visitor allowed; for finding out what cases
     /// exercise, and for keeping hits.
     pub look: Option<Look<'a>>,
-    /// Taken as said in every event, whatever the event says; for trying consent out.
+    /// Assumed of every event, whatever the event says; for trying consent out.
     pub stated: Statement,
 }
 
@@ -121,9 +121,7 @@ pub fn process(container: &Container, client: Client, hit: &Arc<Hit>, surroundin
             continue;
         }
         privacy.of_event(&mut event, &mut notes);
-        if !surroundings.stated.is_silent() {
-            event.signals.hit = surroundings.stated.over(event.signals.hit);
-        }
+        event.signals.assumed = surroundings.stated;
         let signals = match &shared {
             Some(signals) => signals,
             None => {

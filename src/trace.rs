@@ -21,6 +21,7 @@ use crate::{
     trigger::sample::SampledOut,
 };
 
+pub mod closeup;
 pub mod redaction;
 
 pub use redaction::{Found, Sensitivity, redacted};

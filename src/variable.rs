@@ -170,6 +170,12 @@ impl<'a> Moment<'a> {
         }
     }
 
+    /// The variables that were asked for so far, with their values.
+    pub fn known(&self) -> impl Iterator<Item = (VariableIndex, &Value)> {
+        let cells = self.values.get().into_iter().flatten().enumerate();
+        cells.filter_map(|(index, cell)| Some((VariableIndex(index), cell.get()?)))
+    }
+
     /// A template's value for this event; null where there is none.
     pub fn fill<'t>(&'t self, template: &'t ValueTemplate) -> Cow<'t, Value> {
         match template {

@@ -1,7 +1,7 @@
-//! `tidegate trace`: one hit through the pipeline, decided by decided; sends nothing.
+//! `tidegate trace`: one hit through the pipeline, and why each tag fires or does not; sends nothing.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     io::{self, IsTerminal, Write},
     sync::Arc,
 };
@@ -11,21 +11,27 @@ use clap::Args;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use self::{request::Request, text::Tone};
-use super::{Context, Exit, Format, check, report};
+use self::{
+    request::{Arrival, Request},
+    text::Tone,
+};
+use super::{Context, Exit, Format, check, report, wants_colour};
 use crate::{
     app::{self, monotonic_clock},
     client::Client,
-    consent::{ConsentStatus, ConsentType, Statement},
+    consent::{ConsentStatus, ConsentType, Evidence, Statement},
     container::{Container, diagnostic::did_you_mean, load::Loaded},
+    error::Refusal,
     git::Repository,
     hit::Hit,
     pipeline::{self, Processed, Surroundings},
-    trace::{TOLD_TO_PEOPLE, TagTrace, TagVerdict},
+    trace::{Attention, TOLD_TO_PEOPLE, TagTrace, TagVerdict, closeup::Closeup},
+    variable::Moment,
 };
 
 mod beside;
 mod curl;
+mod fetch;
 mod request;
 mod text;
 
@@ -48,52 +54,80 @@ pub struct Trace {
 /// How wide two traces side by side are where nobody says how much room there is.
 const WIDTH: usize = 160;
 
+/// What was decided about a hit, by one version of the container, and what there is to see of it.
+struct Followed {
+    hit: Arc<Hit>,
+    processed: Processed,
+    /// One for each event that was decided.
+    closeups: Vec<Option<Closeup>>,
+}
+
 impl Trace {
     pub(super) fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let stated = stated(&self.consent)?;
-        let (client, hit) = self.request.read()?;
-        let hit = Arc::new(hit);
         let container = usable(context, check::load(context, &self.allow_env)?, "the container")?;
-        let first_id = app::random_id();
-        let process = |container: &Container| process(container, client, &hit, stated, first_id);
-        let processed = process(&container);
-        let earlier = match &self.against {
-            None => None,
-            Some(revision) => Some(process(&self.earlier(context, revision)?)),
+        let listed = |origin: &str| container.settings.origins.iter().any(|listed| **listed == *origin);
+        let (client, hit) = match self.request.read(listed)? {
+            Arrival::Hit(client, hit) => (client, Arc::new(*hit)),
+            Arrival::Refused(refusal) => return refused(context, &refusal),
         };
+        let first_id = app::random_id();
+        let follow = |container: &Container| follow(container, client, &hit, stated, first_id);
+        let followed = follow(&container);
+        let against = self.against.as_deref().map(|revision| self.earlier(context, revision)).transpose()?;
+        let against = against.map(|(label, container)| (label, follow(&container)));
         let mut out = io::stdout().lock();
-        match (context.format, &earlier) {
-            (Format::Json, None) => json_line(&mut out, &as_json(&processed))?,
-            (Format::Json, Some(earlier)) => {
-                json_line(&mut out, &json!({ "against": as_json(earlier), "now": as_json(&processed) }))?;
+        match (context.format, &against) {
+            (Format::Json, None) => json_line(&mut out, &as_json(&followed))?,
+            (Format::Json, Some((_, earlier))) => {
+                json_line(&mut out, &json!({ "against": as_json(earlier), "now": as_json(&followed) }))?;
             }
             (Format::Text | Format::Github, None) => {
-                for line in text::lines(&processed)? {
+                for line in text::lines(&followed)? {
                     write_line(&mut out, line.tone, &line.text)?;
                 }
             }
-            (Format::Text | Format::Github, Some(earlier)) => {
+            (Format::Text | Format::Github, Some((label, earlier))) => {
                 let width = terminal_size::terminal_size_of(io::stdout()).map_or(WIDTH, |(width, _)| width.0.into());
-                for row in beside::rows(&text::lines(earlier)?, &text::lines(&processed)?, width) {
+                let now = format!("the draft: the files in {}", context.folder.display());
+                for row in beside::heading(label, &now, width) {
+                    write_line(&mut out, row.tone, &row.text)?;
+                }
+                for row in beside::rows(&text::lines(earlier)?, &text::lines(&followed)?, width) {
                     write_line(&mut out, row.tone, &row.text)?;
                 }
             }
         }
+        let Followed { processed: Processed { result, trace }, .. } = &followed;
         let failed = |tag: &TagTrace| matches!(tag.verdict, TagVerdict::Failed { .. });
-        let any_failed = processed.trace.events.iter().flat_map(|event| &event.tags).any(failed);
-        Ok(if processed.result.is_err() || any_failed { Exit::FoundWrong } else { Exit::Fine })
+        let any_failed = trace.events.iter().flat_map(|event| &event.tags).any(failed);
+        Ok(if result.is_err() || any_failed { Exit::FoundWrong } else { Exit::Fine })
     }
 
-    /// The container as a commit has it.
-    fn earlier(&self, context: &Context, revision: &str) -> anyhow::Result<Container> {
+    /// The container as a commit has it, with what names it to people.
+    fn earlier(&self, context: &Context, revision: &str) -> anyhow::Result<(String, Container)> {
         let repository = Repository::find(&context.folder)?;
         let repository = repository
             .with_context(|| format!("--against needs a git repository; {} is in none", context.folder.display()))?;
         let commit = repository.named(revision)?;
+        let label = format!("{} {}", commit.short(), repository.subject(&commit)?);
         let tree = repository.tree(&commit)?;
         let loaded = check::load_files(&tree.files, commit.short(), &self.allow_env);
-        usable(context, loaded, &format!("the container of {commit}"))
+        Ok((label, usable(context, loaded, &format!("the container of {commit}"))?))
     }
+}
+
+/// What the server refuses before it reads a hit, in its own words.
+fn refused(context: &Context, refusal: &Refusal) -> anyhow::Result<Exit> {
+    let mut out = io::stdout().lock();
+    if context.format == Format::Json {
+        let (status, message) = (refusal.status().as_u16(), refusal.message());
+        json_line(&mut out, &json!({ "refused": { "status": status, "message": message } }))?;
+    } else {
+        let line = text::refused(refusal);
+        write_line(&mut out, line.tone, &line.text)?;
+    }
+    Ok(Exit::FoundWrong)
 }
 
 fn usable(context: &Context, loaded: Loaded, which: &str) -> anyhow::Result<Container> {
@@ -126,22 +160,33 @@ fn stated(words: &[String]) -> anyhow::Result<Statement> {
 }
 
 /// Two containers that process a hit mint the same ids, so that these do not differ.
-fn process(container: &Container, client: Client, hit: &Arc<Hit>, stated: Statement, first_id: Uuid) -> Processed {
+fn follow(container: &Container, client: Client, hit: &Arc<Hit>, stated: Statement, first_id: Uuid) -> Followed {
     let minted = Cell::new(first_id.as_u128());
     let new_id = || Uuid::from_u128(minted.replace(minted.get().wrapping_add(1)));
+    let given = RefCell::new(Vec::new());
+    let look = |moment: &Moment<'_>, _: &Evidence| given.borrow_mut().push(moment.given.clone());
     let surroundings = Surroundings {
         clock: monotonic_clock,
         new_id: &new_id,
         recent: None,
         told: TOLD_TO_PEOPLE,
-        look: None,
+        look: Some(&look),
         stated,
     };
-    pipeline::process(container, client, hit, surroundings)
+    let processed = pipeline::process(container, client, hit, surroundings);
+    // Afterwards: scripts have their time to themselves.
+    let mut given = given.into_inner().into_iter();
+    let closeups = processed.trace.events.iter().map(|event| match event.attention {
+        Attention::Bot => None,
+        Attention::Full => given.next().map(|given| Closeup::of(container, &given)),
+    });
+    let closeups = closeups.collect();
+    Followed { hit: Arc::clone(hit), processed, closeups }
 }
 
-/// The trace, with what the server would have done.
-fn as_json(processed: &Processed) -> Value {
+/// The trace and its close-ups, with what the server would have done.
+fn as_json(followed: &Followed) -> Value {
+    let Followed { processed, closeups, .. } = followed;
     let (calls, cookies) = match &processed.result {
         Ok(decided) => (decided.calls.as_slice(), decided.cookies.as_slice()),
         Err(_) => (&[][..], &[][..]),
@@ -153,7 +198,7 @@ fn as_json(processed: &Processed) -> Value {
             json!({ "tag": call.tag, "account": call.account, "event": call.event, "body": body })
         })
         .collect();
-    json!({ "trace": processed.trace, "calls": calls, "cookies": cookies })
+    json!({ "trace": processed.trace, "closeups": closeups, "calls": calls, "cookies": cookies })
 }
 
 fn json_line(out: &mut impl Write, value: &Value) -> anyhow::Result<()> {
@@ -162,9 +207,9 @@ fn json_line(out: &mut impl Write, value: &Value) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// In colour only on a terminal.
+/// In colour where that is wanted.
 fn write_line(out: &mut (impl Write + IsTerminal), tone: Tone, text: &str) -> io::Result<()> {
-    match tone.code().filter(|_| !text.is_empty() && out.is_terminal()) {
+    match tone.code().filter(|_| !text.is_empty() && wants_colour(out)) {
         Some(code) => writeln!(out, "\u{1b}[{code}m{text}\u{1b}[0m"),
         None => writeln!(out, "{text}"),
     }

@@ -49,7 +49,7 @@ pub fn take(
         Some(stated) => Chance::Second { then: alone(&stated, &|| at("consent_then"), notes)? },
     };
     note_strays(data, notes);
-    Ok(Signals { hit, answered, defaults, chance, again: Vec::new() })
+    Ok(Signals { hit, answered, defaults, chance, ..Signals::default() })
 }
 
 fn chance(withheld: Option<Value>, at: &impl Fn(&str) -> String) -> Result<Chance, BadHit> {

@@ -58,17 +58,17 @@ impl Evidence {
     /// What the visitor allowed to whoever receives the data.
     pub fn state(&self, recipients: &Recipients) -> ConsentState {
         let mut state = ConsentState { choice: self.choice, ..ConsentState::default() };
-        // What the hit says stands first, and most hits say all there is to say.
-        let explicit = match self.signals.first() {
-            Some(Signal { source: ConsentSource::Hit, said: Said::Types(said), .. }) => *said,
-            _ => Statement::default(),
+        // What is assumed, and what the hit says, stands first, and most hits say all there is to say.
+        let explicit = |kind| {
+            let mut signals = self.signals.iter().take_while(|signal| signal.source.is_explicit());
+            signals.find_map(|signal| match signal.said.in_general(kind) {
+                ConsentStatus::Unknown => None,
+                status => Some(Answer { status, source: signal.source }),
+            })
         };
         let has_opt_out = self.signals.iter().any(|signal| signal.source.is_opt_out());
         for kind in ConsentType::ALL {
-            let answer = match explicit.get(kind) {
-                ConsentStatus::Unknown => self.implied(kind, recipients),
-                status => Answer { status, source: ConsentSource::Hit },
-            };
+            let answer = explicit(kind).unwrap_or_else(|| self.implied(kind, recipients));
             let answer = if has_opt_out { self.opted_out(kind, answer, self.choice) } else { answer };
             state.answers[kind as usize] = answer;
         }

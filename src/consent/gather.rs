@@ -66,6 +66,9 @@ pub fn of_event(moment: &Moment<'_>, of_hit: &HitSignals<'_>) -> Evidence {
         read: settings.read,
         ..Evidence::default()
     };
+    if !page.assumed.is_silent() {
+        evidence.signals.push(Signal::new(ConsentSource::Assumed, Ok(page.assumed)));
+    }
     if !page.hit.is_silent() {
         evidence.signals.push(Signal::new(ConsentSource::Hit, Ok(page.hit)));
     }

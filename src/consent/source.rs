@@ -42,6 +42,8 @@ pub enum ConsentSource {
     /// Nobody said anything.
     #[default]
     NoSignal,
+    /// Said by a person who tries consent out, in place of the hit.
+    Assumed,
 }
 
 impl ConsentSource {
@@ -83,6 +85,11 @@ impl ConsentSource {
         }
     }
 
+    /// Whether its word decides, whatever signals say.
+    pub fn is_explicit(self) -> bool {
+        matches!(self, Self::Hit | Self::Assumed)
+    }
+
     /// Whether it can deny and never grant.
     pub fn is_opt_out(self) -> bool {
         matches!(self, Self::SecGpc | Self::Npa | Self::UsPrivacy)
@@ -92,6 +99,7 @@ impl ConsentSource {
     pub fn is_the_visitors(self) -> bool {
         match self {
             Self::Hit
+            | Self::Assumed
             | Self::GcdUpdate
             | Self::Gcs
             | Self::Tcf
@@ -134,6 +142,7 @@ impl ConsentSource {
             Self::Npa => "npa",
             Self::UsPrivacy => "us_privacy",
             Self::NoSignal => "no signal",
+            Self::Assumed => "assumed by --consent",
         }
     }
 

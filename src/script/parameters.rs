@@ -36,6 +36,12 @@ impl Parameters {
         self.constant = (0..seats).map_while(|_| prepared()).collect();
     }
 
+    /// Asks for every variable that they name.
+    pub fn read(&self, moment: &Moment<'_>) {
+        // What cannot be filled in has been asked for all the same.
+        let _ = Params::fill(&self.fields, moment);
+    }
+
     /// The values for one event, on the thread that has this seat.
     pub(super) fn values(&self, seat: usize, moment: &Moment<'_>) -> Arc<Params> {
         if let Some(constant) = self.constant.get(seat) {

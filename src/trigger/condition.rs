@@ -162,7 +162,8 @@ impl Test {
         value.is_some_and(|value| self.operator.holds(&value, self.case, moment))
     }
 
-    fn found(&self, moment: &Moment<'_>) -> Found {
+    /// The value that it looks at, as a trace may hold it.
+    pub fn found(&self, moment: &Moment<'_>) -> Found {
         let sensitivity = match &self.subject {
             Subject::Variable(index) => sensitivity_of(*index, moment),
             Subject::EventData { sensitivity, .. } => *sensitivity,
@@ -171,7 +172,7 @@ impl Test {
     }
 
     /// The test as the rules wrote it, with the values that were looked up for it.
-    fn wanted(&self, moment: &Moment<'_>) -> Arc<str> {
+    pub fn wanted(&self, moment: &Moment<'_>) -> Arc<str> {
         let found: Vec<_> = self.operator.templates().map(|template| found_in(template, moment).to_string()).collect();
         if found.is_empty() {
             return Arc::clone(&self.text);

@@ -46,5 +46,6 @@ mod set_ups;
 mod site_script;
 mod team;
 mod test_command;
+mod trace_command;
 mod versions;
 mod write_keys;

@@ -4,6 +4,7 @@
 use unicode_width::UnicodeWidthChar;
 
 use super::text::{Line, Tone};
+use crate::one_line::one_line;
 
 /// A row of both columns; a long line takes several.
 pub(super) struct Row {
@@ -19,9 +20,21 @@ enum Pair<'l> {
     Right(&'l Line),
 }
 
+/// What stands on which side, and a line below.
+pub(super) fn heading(left: &str, right: &str, width: usize) -> Vec<Row> {
+    let line = |text: &str| Line { tone: Tone::Heading, text: one_line(text).into_owned() };
+    let (left, right) = (line(left), line(right));
+    let mut rows = pair_rows(Tone::Heading, ' ', &left.text, &right.text, column(width));
+    rows.push(Row { tone: Tone::Faint, text: "-".repeat(width) });
+    rows
+}
+
+fn column(width: usize) -> usize {
+    width.saturating_sub(3) / 2
+}
+
 /// All rows. Whether anything differs tell the marks.
 pub(super) fn rows(left: &[Line], right: &[Line], width: usize) -> Vec<Row> {
-    let column = width.saturating_sub(3) / 2;
     let mut rows = Vec::new();
     for pair in pairs(left, right) {
         let (mark, tone, left, right) = match pair {
@@ -30,15 +43,20 @@ pub(super) fn rows(left: &[Line], right: &[Line], width: usize) -> Vec<Row> {
             Pair::Left(line) => ('<', Tone::Bad, &*line.text, ""),
             Pair::Right(line) => ('>', Tone::Good, "", &*line.text),
         };
-        let (left, right) = (folded(left, column), folded(right, column));
-        for row in 0..left.len().max(right.len()) {
-            let part = |column: &[(String, usize)]| column.get(row).cloned().unwrap_or_default();
-            let ((left, taken), (right, _)) = (part(&left), part(&right));
-            let text = format!("{left}{:space$} {mark} {right}", "", space = column.saturating_sub(taken));
-            rows.push(Row { tone, text: text.trim_end().to_owned() });
-        }
+        rows.extend(pair_rows(tone, mark, left, right, column(width)));
     }
     rows
+}
+
+fn pair_rows(tone: Tone, mark: char, left: &str, right: &str, column: usize) -> Vec<Row> {
+    let (left, right) = (folded(left, column), folded(right, column));
+    let rows = (0..left.len().max(right.len())).map(|row| {
+        let part = |column: &[(String, usize)]| column.get(row).cloned().unwrap_or_default();
+        let ((left, taken), (right, _)) = (part(&left), part(&right));
+        let text = format!("{left}{:space$} {mark} {right}", "", space = column.saturating_sub(taken));
+        Row { tone, text: text.trim_end().to_owned() }
+    });
+    rows.collect()
 }
 
 /// A line in parts that fit a column, each with its width; broken between words where there are any.

@@ -3,15 +3,7 @@
 
 use anyhow::{Context as _, bail};
 
-/// The request that a command would make.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Curl {
-    pub url: String,
-    pub method: Option<String>,
-    /// In order, as `NAME: VALUE`.
-    pub headers: Vec<String>,
-    pub body: Option<String>,
-}
+use super::request::Copied;
 
 /// Options that change nothing about the request, and take nothing.
 const WITHOUT_MEANING: [&str; 22] = [
@@ -52,13 +44,13 @@ pub(super) fn is_command(text: &str) -> bool {
 ///
 /// # Errors
 /// It is none, or does what this cannot follow: files, forms, more than one address.
-pub(super) fn read(command: &str) -> anyhow::Result<Curl> {
+pub(super) fn read(command: &str) -> anyhow::Result<Copied> {
     let words = words(command)?;
     let mut words = words.into_iter();
     if words.next().as_deref() != Some("curl") {
         bail!("this is no curl command: it does not begin with curl");
     }
-    let mut curl = Curl::default();
+    let mut curl = Copied::default();
     let mut urls = Vec::new();
     while let Some(word) = words.next() {
         let (option, attached) = match word.char_indices().nth(2) {
@@ -79,10 +71,10 @@ pub(super) fn read(command: &str) -> anyhow::Result<Curl> {
             "-e" | "--referer" => curl.headers.push(format!("Referer: {}", value()?)),
             "-X" | "--request" => curl.method = Some(value()?),
             "--url" => urls.push(value()?),
-            "-d" | "--data" | "--data-ascii" | "--data-binary" => curl.add_data(&option, &value()?, true)?,
-            "--data-raw" => curl.add_data(&option, &value()?, false)?,
+            "-d" | "--data" | "--data-ascii" | "--data-binary" => add_data(&mut curl, &option, &value()?, true)?,
+            "--data-raw" => add_data(&mut curl, &option, &value()?, false)?,
             "--json" => {
-                curl.add_data(&option, &value()?, true)?;
+                add_data(&mut curl, &option, &value()?, true)?;
                 curl.headers.push("Content-Type: application/json".to_owned());
             }
             flag if WITHOUT_MEANING.contains(&flag) || is_flags(flag) => {}
@@ -99,17 +91,15 @@ pub(super) fn read(command: &str) -> anyhow::Result<Curl> {
     Ok(curl)
 }
 
-impl Curl {
-    fn add_data(&mut self, option: &str, data: &str, may_be_file: bool) -> anyhow::Result<()> {
-        if may_be_file && data.starts_with('@') {
-            bail!("curl's {option} takes a file here, {data}; write its content into the command");
-        }
-        match &mut self.body {
-            Some(body) => *body = format!("{body}&{data}"),
-            None => self.body = Some(data.to_owned()),
-        }
-        Ok(())
+fn add_data(curl: &mut Copied, option: &str, data: &str, may_be_file: bool) -> anyhow::Result<()> {
+    if may_be_file && data.starts_with('@') {
+        bail!("curl's {option} takes a file here, {data}; write its content into the command");
     }
+    match &mut curl.body {
+        Some(body) => *body = format!("{body}&{data}"),
+        None => curl.body = Some(data.to_owned()),
+    }
+    Ok(())
 }
 
 /// Flags of one letter each, written together: `-sS`.
@@ -127,9 +117,6 @@ fn cookie(value: &str) -> anyhow::Result<String> {
 
 /// The words that a POSIX shell would make of a command.
 fn words(command: &str) -> anyhow::Result<Vec<String>> {
-    if command.trim_start().trim_start_matches("curl").trim_start().starts_with('^') {
-        bail!("this is quoted for Windows; copy it as cURL (bash)");
-    }
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     // Of several requests copied at once, each ends with a semicolon.
@@ -148,6 +135,10 @@ fn words(command: &str) -> anyhow::Result<Vec<String>> {
             '$' if rest.peek() == Some(&'\'') => {
                 rest.next();
                 word.get_or_insert_default().push_str(&ansi_quoted(&mut rest)?);
+            }
+            // Only cmd of Windows quotes by it: `^"`, and at the end of a line.
+            '^' if word.is_none() && rest.peek().is_none_or(|next| matches!(next, '"' | '\r' | '\n')) => {
+                bail!("this is quoted for cmd of Windows; copy it as cURL (bash)")
             }
             c if c.is_whitespace() => words.extend(word.take()),
             ';' | '|' | '&' | '<' | '>' | '`' | '$' | '(' | ')' => {

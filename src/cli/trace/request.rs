@@ -1,22 +1,25 @@
-//! The hit that `tidegate trace` follows: takes what the command line names (a file, standard input, an address, a curl
-//! command); gives the hit, and the client that claims it.
+//! The hit that `tidegate trace` follows: takes what the command line names (a file, standard input, an address, a request
+//! as browsers copy it); gives the hit, and the client that claims it, or what the server would refuse it with.
 
 use std::{
     fs,
-    io::{self, Read},
+    io::{self, Read, Write},
     net::IpAddr,
     path::Path,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail, ensure};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use clap::Args;
 use url::Url;
 
-use super::curl::{self, Curl};
+use super::{curl, fetch};
 use crate::{
     app,
-    client::Client,
+    client::{Client, MAX_BODY},
+    client_address::bare_host,
+    collect,
+    error::Refusal,
     hit::{Hit, Through},
     privacy::Detail,
     time::Timestamp,
@@ -25,8 +28,9 @@ use crate::{
 
 #[derive(Args, Debug)]
 pub(super) struct Request {
-    /// A file with the body of POST /hit or with a copied curl command, - for standard input; or a hit's address, whole or
-    /// from its path on, such as "/g/collect?v=2&tid=G-TEST&en=page_view"; or a curl command, in quotes
+    /// A file, - for standard input, or the text itself in quotes: the body of POST /hit (in a file or piped in); a hit's
+    /// address, whole or from its path on, such as "/g/collect?v=2&tid=G-TEST&en=page_view"; or a request as browsers copy
+    /// it, as cURL (bash, or POSIX) or as fetch
     hit: String,
     /// What is read is a curl command, although it does not begin with curl and a space
     #[arg(long)]
@@ -43,6 +47,25 @@ pub(super) struct Request {
     address: IpAddr,
 }
 
+/// A request as somebody copied it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Copied {
+    pub url: String,
+    pub method: Option<String>,
+    /// In order, as `NAME: VALUE`.
+    pub headers: Vec<String>,
+    pub body: Option<String>,
+}
+
+/// What becomes of a request before the container has a say.
+pub(super) enum Arrival {
+    Hit(Client, Box<Hit>),
+    Refused(Refusal),
+}
+
+/// More is not read: no body may be so large, however it is quoted.
+const MAX_READ: usize = 16 * MAX_BODY;
+
 /// What was asked, before it is a hit.
 struct Asked {
     method: Method,
@@ -55,21 +78,23 @@ struct Asked {
 }
 
 impl Request {
+    /// What the request comes to; pages of which origins may send beside those of the tagging host's own site, `listed`
+    /// says.
+    ///
     /// # Errors
     /// There is no such file, it is no request, or no client claims it.
-    pub fn read(&self) -> anyhow::Result<(Client, Hit)> {
+    pub fn read(&self, listed: impl Fn(&str) -> bool) -> anyhow::Result<Arrival> {
         let mut asked = self.asked()?;
         // Replaces what the request itself has of these names.
         asked.headers.extend(headers(&self.headers)?);
-        let claims = |client: &Client| {
-            // Behind a path of the site, as with --path-prefix.
-            asked.path.ends_with(client.path())
-        };
-        let client = Client::ALL.into_iter().find(claims).with_context(|| {
+        let client = claiming(&asked.path).with_context(|| {
             let paths = Client::ALL.map(Client::path).join(", ");
             format!("no client claims hits of {}; there are {paths}", asked.path)
         })?;
-        let host = self.host.clone().or(asked.host).unwrap_or_else(|| "localhost".to_owned());
+        let host = self.host.clone().or(asked.host.take()).map(|host| host.to_ascii_lowercase());
+        if let Err(refusal) = asked.is_fit(client, host.as_deref(), listed) {
+            return Ok(Arrival::Refused(refusal));
+        }
         // No key is at hand here to compare with, and nothing is sent.
         let through = match write_keys::bearer(&asked.headers) {
             Some(_) => Through::ServerWithKey,
@@ -87,42 +112,94 @@ impl Request {
             through,
             address: Some(self.address),
             detail: Detail::default(),
-            host: host.to_ascii_lowercase().into(),
+            host: host.unwrap_or_else(|| "localhost".to_owned()).into(),
             body: asked.body.into(),
         };
-        Ok((client, hit))
+        Ok(Arrival::Hit(client, Box::new(hit)))
     }
 
     fn asked(&self) -> anyhow::Result<Asked> {
-        if is_address(&self.hit) {
-            return Asked::get(&self.hit);
+        if let Some(asked) = Asked::by_text(&self.hit) {
+            return asked;
         }
-        if curl::is_command(&self.hit) {
-            return Asked::by_curl(curl::read(&self.hit)?);
-        }
+        let is_body = self.hit.trim_start().starts_with('{');
         let mut body = Vec::new();
-        if self.hit == "-" {
-            io::stdin().lock().read_to_end(&mut body).context("cannot read standard input")?;
+        if let Some(remedy) = elsewhere(&self.hit) {
+            bail!(remedy);
+        } else if self.hit == "-" {
+            io::stdin().lock().take(MAX_READ as u64).read_to_end(&mut body).context("cannot read standard input")?;
+        } else if is_body {
+            body.extend_from_slice(self.hit.as_bytes());
         } else {
-            body = fs::read(&self.hit).with_context(|| format!("cannot read {}", self.hit))?;
+            let file = fs::File::open(&self.hit).with_context(|| format!("cannot read {}", self.hit))?;
+            file.take(MAX_READ as u64).read_to_end(&mut body).with_context(|| format!("cannot read {}", self.hit))?;
         }
-        match std::str::from_utf8(&body) {
-            Ok(text) if self.curl || curl::is_command(text) => Asked::by_curl(curl::read(text)?),
-            Err(_) if self.curl => anyhow::bail!("the curl command is not UTF-8 text"),
-            Ok(_) | Err(_) => Ok(Asked { body, ..Asked::get(Client::DataLayer.path())? }.posted()),
+        let Ok(text) = std::str::from_utf8(&body) else {
+            ensure!(!self.curl, "the curl command is not UTF-8 text");
+            return Asked::body(body);
+        };
+        if self.curl {
+            return Asked::copied(curl::read(text)?);
+        }
+        if let Some(remedy) = elsewhere(text) {
+            bail!(remedy);
+        }
+        match Asked::by_text(text) {
+            Some(asked) => asked,
+            None => Asked::body(body),
         }
     }
 }
 
-/// Whether an argument is an address rather than a file: it has a scheme, or it is a path that clients claim and no file.
+/// The client that claims hits of a path, which may stand behind a path of the site, as with --path-prefix.
+fn claiming(path: &str) -> Option<Client> {
+    Client::ALL.into_iter().find(|client| path.ends_with(client.path()))
+}
+
+/// Whether a text is an address rather than a file: it has a scheme, or clients claim its path, with or without a host
+/// before it, and there is no such file.
 fn is_address(text: &str) -> bool {
+    if text.contains(char::is_whitespace) {
+        return false;
+    }
     let has_scheme = ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme));
-    let path = text.split('?').next().unwrap_or_default();
-    let is_claimed = text.starts_with('/') && Client::ALL.iter().any(|client| path.ends_with(client.path()));
-    has_scheme || is_claimed && !Path::new(text).exists()
+    has_scheme || claiming(text.split('?').next().unwrap_or_default()).is_some() && !Path::new(text).exists()
+}
+
+/// What to do with a text that is a request in a form that is not read here.
+fn elsewhere(text: &str) -> Option<&'static str> {
+    const HEAD: usize = 2_000;
+    let text = text.trim_start_matches(['\u{FEFF}', ' ', '\n', '\r', '\t']);
+    let head: String = text.chars().take(HEAD).filter(|c| !c.is_whitespace()).collect();
+    let first = text.lines().next().unwrap_or_default().trim_end();
+    if head.starts_with('{') {
+        let is_har = head.starts_with("{\"log\":{");
+        return is_har.then_some("this is a HAR file, of many requests: copy one of them, as cURL (bash) or as fetch");
+    }
+    if head.contains("Invoke-WebRequest") || head.contains("Invoke-RestMethod") {
+        return Some("this is for PowerShell, which is not read here: copy it as cURL (bash) or as fetch");
+    }
+    if first.rsplit_once(" HTTP/").is_some_and(|(_, version)| version.len() <= 3) {
+        return Some("this is the head of a request, which is not read here: copy it as cURL (bash) or as fetch");
+    }
+    None
 }
 
 impl Asked {
+    /// A text that is a request by itself; `None` if it is none of these.
+    fn by_text(text: &str) -> Option<anyhow::Result<Self>> {
+        let line = text.trim();
+        if curl::is_command(text) {
+            Some(curl::read(text).and_then(Self::copied))
+        } else if fetch::is_call(text) {
+            Some(fetch::read(text).and_then(Self::copied).inspect(Self::miss_cookies))
+        } else if is_address(line) {
+            Some(Self::get(line))
+        } else {
+            None
+        }
+    }
+
     fn get(address: &str) -> anyhow::Result<Self> {
         let (host, path, query) = if address.starts_with('/') {
             let (path, query) = address.split_once('?').unwrap_or((address, ""));
@@ -137,16 +214,21 @@ impl Asked {
         Ok(Self { method: Method::GET, host, path, query, headers: HeaderMap::new(), body: Vec::new() })
     }
 
+    /// The body of `POST /hit`.
+    fn body(body: Vec<u8>) -> anyhow::Result<Self> {
+        Ok(Self { body, ..Self::get(Client::DataLayer.path())? }.posted())
+    }
+
     fn posted(self) -> Self {
         Self { method: Method::POST, ..self }
     }
 
-    fn by_curl(curl: Curl) -> anyhow::Result<Self> {
-        let mut asked = Self::get(&curl.url)?;
-        if let Some(body) = curl.body {
+    fn copied(copied: Copied) -> anyhow::Result<Self> {
+        let mut asked = Self::get(&copied.url)?;
+        if let Some(body) = copied.body {
             asked = Self { body: body.into_bytes(), ..asked }.posted();
         }
-        if let Some(method) = curl.method {
+        if let Some(method) = copied.method {
             asked.method = Method::from_bytes(method.as_bytes()).with_context(|| format!("{method:?} is no method"))?;
         }
         // `-H 'Name:'` takes a header out, and curl takes `-H 'Name;'` for one without a value.
@@ -154,12 +236,32 @@ impl Asked {
             Some((_, value)) => !value.trim().is_empty(),
             None => !header.ends_with(';'),
         };
-        asked.headers = headers(curl.headers.iter().filter(has_value))?;
+        asked.headers = headers(copied.headers.iter().filter(has_value))?;
         if let Some(host) = asked.headers.remove(header::HOST) {
             let host = host.to_str().context("the header Host is no text")?;
-            asked.host = Some(host.rsplit_once(':').map_or(host, |(host, _)| host).to_owned());
+            asked.host = Some(bare_host(host).into());
         }
         Ok(asked)
+    }
+
+    /// Browsers leave cookies out of what they copy as fetch.
+    fn miss_cookies(&self) {
+        if !self.headers.contains_key(header::COOKIE) {
+            let note = "a request copied as fetch has no cookies, nor what they say of consent; copied as cURL it has";
+            // Whoever does not read this sees it under Request.
+            let _ = writeln!(io::stderr(), "note: {note}");
+        }
+    }
+
+    /// What the server looks at before it reads a hit, in its order. Which site's own pages send to a host that nobody
+    /// named, nobody can say.
+    fn is_fit(&self, client: Client, host: Option<&str>, listed: impl Fn(&str) -> bool) -> Result<(), Refusal> {
+        if let Some(host) = host {
+            collect::origin(&self.headers, host, listed)?;
+        }
+        collect::takes_method(client, &self.method)?;
+        collect::takes_media(client, &self.headers)?;
+        if self.body.len() > MAX_BODY { Err(Refusal::TooLarge { limit: MAX_BODY }) } else { Ok(()) }
     }
 }
 

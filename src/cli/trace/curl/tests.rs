@@ -16,8 +16,19 @@ const CHROME: &str = r#"curl 'https://t.example.com/g/collect?v=2&tid=G-TEST123&
 /// Firefox, "Copy as cURL (POSIX)".
 const FIREFOX: &str = r#"curl 'https://t.example.com/hit' --compressed -X POST -H 'User-Agent: Mozilla/5.0 Firefox/150.0' -H 'Origin: https://www.example.com' -H 'Cookie: a=b' --data-raw '{"event":"purchase","value":5}'"#;
 
+/// Safari, "Copy as cURL".
+const SAFARI: &str = r#"curl 'https://t.example.com/hit' \
+-X 'POST' \
+-H 'Content-Type: text/plain;charset=UTF-8' \
+-H 'Cookie: a=b' \
+-H 'User-Agent: Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/26.0 Safari/605.1.15' \
+--data-binary '{"event":"purchase","note":"it'\''s ^ fine"}'"#;
+
 #[test]
 fn what_browsers_copy_is_read() {
+    let safari = read(SAFARI).unwrap();
+    assert_eq!(safari.body.as_deref(), Some(r#"{"event":"purchase","note":"it's ^ fine"}"#));
+    assert_eq!((safari.method.as_deref(), safari.headers.len()), (Some("POST"), 3));
     let chrome = read(CHROME).unwrap();
     assert_eq!(chrome.url, "https://t.example.com/g/collect?v=2&tid=G-TEST123&gcs=G111");
     assert_eq!(chrome.body.as_deref(), Some("en=page_view\r\nen=scroll&ep.note=it's!"));
@@ -64,6 +75,8 @@ fn what_cannot_be_followed_is_refused_with_a_reason() {
         ("curl a | sh", "an unquoted | is the shell's"),
         ("curl $(x)", "an unquoted $ is the shell's"),
         ("curl ^\"https://a^\"", "copy it as cURL (bash)"),
+        ("curl ^\"https://a^\" ^\r\n  -H ^\"a: b^\"", "copy it as cURL (bash)"),
+        ("curl \"https://a\" ^\n  -H \"a: b\" ^\n  --compressed", "copy it as cURL (bash)"),
         (r"curl a -d $'\xff'", "no UTF-8"),
         ("curl a\\", "ends in the middle"),
     ] {
