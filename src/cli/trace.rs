@@ -89,7 +89,10 @@ impl Trace {
             }
             (Format::Text | Format::Github, Some((label, earlier))) => {
                 let width = terminal_size::terminal_size_of(io::stdout()).map_or(WIDTH, |(width, _)| width.0.into());
-                let now = format!("the draft: the files in {}", context.folder.display());
+                let now = match context.folder.to_str() {
+                    Some(".") => "the draft: the files in this folder".to_owned(),
+                    _ => format!("the draft: the files in {}", context.folder.display()),
+                };
                 for row in beside::heading(label, &now, width) {
                     write_line(&mut out, row.tone, &row.text)?;
                 }

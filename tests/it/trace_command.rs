@@ -168,7 +168,7 @@ async fn columns_say_which_version_they_are() {
     let mut lines = ran.out.lines();
     let heading = lines.next().unwrap_or_default();
     assert!(
-        heading.starts_with(&format!("{commit} A change  ")) && heading.contains("   the draft: the files in /"),
+        heading.starts_with(&format!("{commit} A change  ")) && heading.contains("   the draft: the files in "),
         "{ran:?}"
     );
     assert!(lines.next().is_some_and(|line| line.chars().all(|c| c == '-')), "{ran:?}");
