@@ -6,12 +6,8 @@
 
 use std::{hint::black_box, time::Instant};
 
-use http::{HeaderMap, Method};
-use tidegate::{
-    client::Client,
-    hit::{Hit, HitId, Through},
-    time::Timestamp,
-};
+use http::Method;
+use tidegate::{client::Client, hit::Hit, time::Timestamp};
 use uuid::Uuid;
 
 const ROUNDS: u32 = 50_000;
@@ -28,17 +24,11 @@ const QUERY: &str = "v=2&tid=G-TEST123&gtm=45je5b1v1&_p=1764000000000&gcs=G111&g
 
 fn main() {
     let hit = Hit {
-        id: HitId(Uuid::nil()),
-        received: Timestamp(1_767_268_800_000),
         method: Method::GET,
         path: "/g/collect".into(),
         query: QUERY.into(),
-        headers: HeaderMap::new(),
-        through: Through::Strangers,
-        address: None,
-        detail: tidegate::privacy::Detail::default(),
         host: "t.example.com".into(),
-        body: "".into(),
+        ..Hit::silent(Timestamp(1_767_268_800_000))
     };
     let bare = median(|| {
         black_box(form_urlencoded::parse(black_box(QUERY).as_bytes()).map(|(k, v)| k.len() + v.len()).sum::<usize>());

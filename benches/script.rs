@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, header};
 use serde_json::json;
 use tidegate::{
     app::monotonic_clock,
@@ -37,7 +37,7 @@ use tidegate::{
     },
     deduplication::{RecentCalls, Sieve, WINDOW},
     event::IdOrigin,
-    hit::{Hit, HitId},
+    hit::Hit,
     pipeline::{self, Surroundings},
     script::{Counted, Given, HitTime, Outcome},
     time::Timestamp,
@@ -118,17 +118,11 @@ fn purchase() -> Hit {
     headers
         .insert(header::COOKIE, HeaderValue::from_static("_ga=GA1.1.1234567890.1790000000; __oppref=gAAAAABoabc123"));
     Hit {
-        id: HitId(Uuid::nil()),
-        received: Timestamp(1_795_000_000_123),
-        method: Method::POST,
-        path: "/hit".into(),
-        query: "".into(),
         headers,
-        through: tidegate::hit::Through::Strangers,
         address: Some(IpAddr::from([192, 0, 2, 7])),
-        detail: tidegate::privacy::Detail::default(),
         host: "tags.example.com".into(),
         body: body.to_string().into(),
+        ..Hit::silent(Timestamp(1_795_000_000_123))
     }
 }
 

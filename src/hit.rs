@@ -52,6 +52,24 @@ pub enum Through {
 }
 
 impl Hit {
+    /// A hit that says nothing: `POST /hit` of a stranger, without headers and body. For whoever needs one and has no
+    /// request, with what is known put in its place.
+    pub fn silent(received: Timestamp) -> Self {
+        Self {
+            id: HitId(Uuid::nil()),
+            received,
+            method: Method::POST,
+            path: "/hit".into(),
+            query: "".into(),
+            headers: HeaderMap::new(),
+            through: Through::Strangers,
+            address: None,
+            detail: Detail::default(),
+            host: "".into(),
+            body: Bytes::new(),
+        }
+    }
+
     /// A header's value as text; `None` if it is absent or not UTF-8.
     pub fn header(&self, name: &str) -> Option<&str> {
         std::str::from_utf8(self.headers.get(name)?.as_bytes()).ok()

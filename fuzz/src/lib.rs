@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, header};
 use tidegate::{
     call::{Account, Call, http::HttpRequest},
     client::{Client, MAX_EVENTS},
@@ -18,7 +18,7 @@ use tidegate::{
         folder,
         load::{LoadOptions, load},
     },
-    hit::{Hit, HitId, Through},
+    hit::Hit,
     pipeline::{Decided, Processed, Surroundings, process},
     time::Timestamp,
     trace::{TOLD_TO_PEOPLE, TagVerdict, Trace},
@@ -121,16 +121,12 @@ fn request(query: &str, body: &[u8]) -> Hit {
         (header::COOKIE, HeaderValue::from_static("__oppref=gAAAAcookie; _ga=GA1.1.1.2")),
     ];
     Hit {
-        id: HitId(Uuid::nil()),
-        received: Timestamp(1_767_268_800_000),
-        method: Method::POST,
         path: "/".into(),
         query: query.into(),
         headers: headers.into_iter().collect::<HeaderMap>(),
-        through: Through::Strangers,
         address: Some(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7))),
-        detail: tidegate::privacy::Detail::default(),
         host: "t.example.com".into(),
         body: bytes::Bytes::copy_from_slice(body),
+        ..Hit::silent(Timestamp(1_767_268_800_000))
     }
 }

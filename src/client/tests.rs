@@ -8,11 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{
-    event::IdOrigin,
-    hit::{HitId, Through},
-    time::Timestamp,
-};
+use crate::{event::IdOrigin, time::Timestamp};
 
 fn hit(text: &str) -> Hit {
     let (head, body) = text.split_once("\n\n").unwrap_or((text.trim_end(), ""));
@@ -30,17 +26,13 @@ fn hit(text: &str) -> Hit {
         }
     }
     Hit {
-        id: HitId(Uuid::nil()),
-        received: Timestamp(1_767_268_800_000),
         method: Method::from_bytes(method.as_bytes()).expect("a method"),
         path: path.into(),
         query: query.join("&").into(),
         headers,
-        through: Through::Strangers,
-        address: None,
-        detail: crate::privacy::Detail::default(),
         host: "t.example.com".into(),
         body: body.to_owned().into(),
+        ..Hit::silent(Timestamp(1_767_268_800_000))
     }
 }
 

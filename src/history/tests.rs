@@ -4,7 +4,6 @@ use std::{
     sync::atomic::{AtomicI64, Ordering},
 };
 
-use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -18,7 +17,7 @@ use crate::{
         folder,
         load::{LoadOptions, load},
     },
-    hit::{Hit, HitId, Through},
+    hit::Hit,
     pipeline::{self, Surroundings},
 };
 
@@ -72,17 +71,10 @@ impl Place {
     fn take(&self, history: &History, body: &Value) {
         let received = Timestamp(self.now.load(Ordering::Relaxed));
         let hit = Hit {
-            id: HitId(Uuid::nil()),
-            received,
-            method: Method::POST,
-            path: "/hit".into(),
-            query: "".into(),
-            headers: HeaderMap::new(),
-            through: Through::Strangers,
             address: Some(IpAddr::from([203, 0, 113, 7])),
-            detail: crate::privacy::Detail::default(),
             host: "t.x.example".into(),
             body: body.to_string().into_bytes().into(),
+            ..Hit::silent(received)
         };
         let is_picked = history.picks(received);
         let seen = std::cell::RefCell::new(Vec::new());

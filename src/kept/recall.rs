@@ -13,10 +13,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use http::{HeaderMap, Method};
-use uuid::Uuid;
-
 use super::{
     DayKey, Kept, question,
     shape::{self, Reach},
@@ -25,8 +21,7 @@ use crate::{
     consent::{Signals, settings::Recipients},
     container::Container,
     event::{Event, EventId, IdOrigin},
-    hit::{Hit, HitId, Through},
-    privacy::Detail,
+    hit::Hit,
     script::{Given, HitTime},
     trigger::condition::{Operand, Operator, Subject, Test},
     variable::{Moment, VariableIndex, VariableKind, built_in::BuiltIn},
@@ -81,19 +76,7 @@ impl<'k> Recall<'k> {
             signals: Signals { chance: kept.consent.chance(), ..Signals::default() },
             click: None,
         };
-        let hit = Hit {
-            id: HitId(Uuid::nil()),
-            received: kept.at,
-            method: Method::POST,
-            path: "".into(),
-            query: "".into(),
-            headers: HeaderMap::new(),
-            through: Through::Strangers,
-            address: None,
-            detail: Detail::default(),
-            host: "".into(),
-            body: Bytes::new(),
-        };
+        let hit = Hit { path: "".into(), ..Hit::silent(kept.at) };
         Given {
             event: Arc::new(event),
             hit: Arc::new(hit),

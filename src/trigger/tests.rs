@@ -2,10 +2,8 @@
 
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
-use http::{HeaderMap, Method};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::*;
 use crate::{
@@ -18,7 +16,7 @@ use crate::{
         load::{self, LoadOptions},
     },
     event::{Event, EventId, IdOrigin},
-    hit::{Hit, HitId, Through},
+    hit::Hit,
     script::{Given, HitTime},
     time::Timestamp,
     trigger::choice::choose,
@@ -67,19 +65,7 @@ fn given(name: &str, data: Value) -> Given {
 }
 
 fn hit() -> Hit {
-    Hit {
-        id: HitId(Uuid::nil()),
-        received: Timestamp(0),
-        method: Method::POST,
-        path: "/hit".into(),
-        query: "".into(),
-        headers: HeaderMap::new(),
-        address: None,
-        detail: crate::privacy::Detail::default(),
-        host: "tags.example.com".into(),
-        through: Through::Strangers,
-        body: "".into(),
-    }
+    Hit { host: "tags.example.com".into(), ..Hit::silent(Timestamp(0)) }
 }
 
 /// The tags whose triggers match, found by asking every one.

@@ -3,7 +3,7 @@
 
 use std::{cell::Cell, collections::BTreeMap, time::Duration};
 
-use http::{HeaderMap, Method};
+use http::Method;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ use crate::{
         load::{self, LoadOptions},
     },
     event::{EventId, IdOrigin},
-    hit::{HitId, Through},
+    hit::HitId,
     script::HitTime,
     time::Timestamp,
 };
@@ -49,17 +49,10 @@ fn event(data: Value) -> Arc<Event> {
 
 fn hit() -> Hit {
     Hit {
-        id: HitId(Uuid::nil()),
-        received: Timestamp(0),
         method: Method::GET,
-        path: "/hit".into(),
         query: "a=1&b=x+y%C3%A9&a=2".into(),
-        headers: HeaderMap::new(),
-        through: Through::Strangers,
-        address: None,
-        detail: crate::privacy::Detail::default(),
         host: "tags.example.com".into(),
-        body: "".into(),
+        ..Hit::silent(Timestamp(0))
     }
 }
 

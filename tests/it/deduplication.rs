@@ -2,17 +2,15 @@
 
 use std::{fs, net::Ipv4Addr, pin::pin, sync::Arc, task::Poll, time::Duration};
 
-use axum::http::{HeaderMap, Method};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tidegate::{
     app::{self, App},
     client::Client,
     history::{self, History},
-    hit::{Hit, Through},
+    hit::Hit,
     metrics::Metrics,
     outbox::embedded::{Embedded, Options},
-    privacy::Detail,
     standin::{Failure, Lasting},
     time::Timestamp,
 };
@@ -176,16 +174,10 @@ async fn a_caller_that_goes_away_is_remembered() {
         let received = Timestamp::now();
         Hit {
             id: app::hit_id(received),
-            received,
-            method: Method::POST,
-            path: "/hit".into(),
-            query: "".into(),
-            headers: HeaderMap::new(),
-            through: Through::Strangers,
             address: Some(Ipv4Addr::LOCALHOST.into()),
-            detail: Detail::default(),
             host: "localhost".into(),
             body: purchase("order-1").to_string().into(),
+            ..Hit::silent(received)
         }
     };
     {

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tidegate::{
@@ -22,7 +22,7 @@ use tidegate::{
         folder,
         load::{LoadOptions, load},
     },
-    hit::{Hit, HitId, Through},
+    hit::Hit,
     kept::{
         DayKey, Kept, Seen,
         impact::{Impact, Remembered, impact},
@@ -92,17 +92,11 @@ fn keep(container: &Container, sent: &Sent, defaults: &Map<String, Value>) -> Ve
         headers.insert("cookie", HeaderValue::from_str(&cookies.join("; ")).unwrap());
     }
     let hit = Hit {
-        id: HitId(Uuid::nil()),
-        received: Timestamp(1_764_072_061_234),
-        method: Method::POST,
-        path: "/hit".into(),
-        query: "".into(),
         headers,
-        through: Through::Strangers,
         address: Some([203, 0, 113, 7].into()),
-        detail: tidegate::privacy::Detail::default(),
         host: "t.x.example".into(),
         body: serde_json::to_vec(&body).unwrap().into(),
+        ..Hit::silent(Timestamp(1_764_072_061_234))
     };
     let kept = RefCell::new(Vec::new());
     let surroundings = Surroundings {

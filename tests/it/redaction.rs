@@ -12,7 +12,7 @@ use tidegate::{
         folder,
         load::{self, LoadOptions},
     },
-    hit::{Hit, HitId},
+    hit::Hit,
     pipeline::{self, Processed, Surroundings},
     time::Timestamp,
 };
@@ -52,17 +52,11 @@ fn process(container: &Container, event: &Value) -> Processed {
     let cookie = "__oppref=gAAAAclick; __obref=obref-of-ada; _ga=GA1.1.123.456";
     let headers = [("user-agent", "Mozilla/5.0 (Ada)"), ("cookie", cookie), ("authorization", "Bearer s3cret-token")];
     let hit = Hit {
-        id: HitId(Uuid::nil()),
-        received: Timestamp(1_767_268_800_000),
-        method: http::Method::POST,
-        path: "/hit".into(),
-        query: "".into(),
         headers: headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect(),
-        through: tidegate::hit::Through::Strangers,
         address: "198.51.100.77".parse().ok(),
-        detail: tidegate::privacy::Detail::default(),
         host: "tags.example.com".into(),
         body: event.to_string().into(),
+        ..Hit::silent(Timestamp(1_767_268_800_000))
     };
     let surroundings = Surroundings {
         clock: || Duration::ZERO,

@@ -8,7 +8,7 @@ use tidegate::{
         diagnostic::{Severity, Sources},
         load::{self, LoadOptions},
     },
-    hit::{Hit, HitId, Through},
+    hit::Hit,
     pipeline::{self, Surroundings},
     script::reference::{self, EVENT, Example, MANIFEST, PARAMETERS, SECTIONS},
     time::Timestamp,
@@ -54,17 +54,12 @@ fn run(scripts: &[String]) -> Vec<(String, String)> {
     let container = loaded.container.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
     let headers = [("user-agent", "Mozilla/5.0"), ("accept-language", "en"), ("cookie", "newsletter=monthly")];
     let hit = Hit {
-        id: HitId(Uuid::nil()),
-        received: Timestamp(1_767_268_800_000),
-        method: http::Method::POST,
-        path: "/hit".into(),
         query: "v=2".into(),
         headers: headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect(),
-        through: Through::Strangers,
         address: "203.0.113.7".parse().ok(),
-        detail: tidegate::privacy::Detail::default(),
         host: "tags.example.com".into(),
         body: EVENT.into(),
+        ..Hit::silent(Timestamp(1_767_268_800_000))
     };
     let surroundings = Surroundings {
         clock: || Duration::ZERO,

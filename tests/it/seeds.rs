@@ -8,10 +8,9 @@ use tidegate::{
         ConsentSettings, gather, gcd, gcs,
         tcf::{self, VendorId},
     },
-    hit::{Hit, HitId, Through},
+    hit::Hit,
     time::Timestamp,
 };
-use uuid::Uuid;
 
 #[path = "../../fuzz/src/lib.rs"]
 mod pipeline;
@@ -51,17 +50,9 @@ fn seeds_of_cookies_are_read_or_refused() {
     each_seed("cookies", |seed| {
         let Ok(value) = HeaderValue::from_bytes(seed) else { return };
         let hit = Hit {
-            id: HitId(Uuid::nil()),
-            received: Timestamp(0),
-            method: http::Method::POST,
-            path: "/hit".into(),
-            query: "".into(),
             headers: [(http::header::COOKIE, value)].into_iter().collect(),
-            through: Through::Strangers,
-            address: None,
-            detail: tidegate::privacy::Detail::default(),
             host: "tags.example.com".into(),
-            body: bytes::Bytes::new(),
+            ..Hit::silent(Timestamp(0))
         };
         gather::of_hit(&hit, &ConsentSettings::default());
     });

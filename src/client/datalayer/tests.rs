@@ -1,7 +1,6 @@
 //! What no file of cases can hold: bytes that are no text, large bodies, arbitrary JSON. All else is in `tests/cases`.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -9,26 +8,13 @@ use super::*;
 use crate::{
     client::reading::{BROWSERS_OWN, MAX_AGE},
     event::IdOrigin,
-    hit::HitId,
     time::Timestamp,
 };
 
 const RECEIVED: Timestamp = Timestamp(1_767_268_800_000);
 
 fn hit(body: impl Into<Bytes>) -> Hit {
-    Hit {
-        id: HitId(Uuid::nil()),
-        received: RECEIVED,
-        method: Method::POST,
-        path: "/hit".into(),
-        query: "".into(),
-        headers: HeaderMap::new(),
-        through: crate::hit::Through::Strangers,
-        address: None,
-        detail: crate::privacy::Detail::default(),
-        host: "tags.example.com".into(),
-        body: body.into(),
-    }
+    Hit { host: "tags.example.com".into(), body: body.into(), ..Hit::silent(RECEIVED) }
 }
 
 fn read_body(body: impl Into<Bytes>) -> Result<Vec<Read>, BadHit> {

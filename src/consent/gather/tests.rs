@@ -4,22 +4,14 @@ use http::HeaderValue;
 use proptest::prelude::*;
 
 use super::*;
-use crate::hit::HitId;
 
 fn hit(headers: &[(&'static str, &[u8])], through: Through) -> Hit {
     let pair = |(name, value): &(&'static str, &[u8])| (name.parse().unwrap(), HeaderValue::from_bytes(value).unwrap());
     Hit {
-        id: HitId(uuid::Uuid::nil()),
-        received: crate::time::Timestamp(0),
-        method: http::Method::POST,
-        path: "/hit".into(),
-        query: "".into(),
         headers: headers.iter().map(pair).collect(),
         through,
-        address: None,
-        detail: crate::privacy::Detail::default(),
         host: "tags.example.com".into(),
-        body: bytes::Bytes::new(),
+        ..Hit::silent(crate::time::Timestamp(0))
     }
 }
 

@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -26,7 +25,7 @@ use crate::{
         diagnostic::{Colour, Diagnostics, Severity, Sources, text},
         load::{self, LoadOptions},
     },
-    hit::{Hit, HitId},
+    hit::Hit,
     pipeline::{self, Processed, Surroundings},
     time::Timestamp,
     trace::{TagTrace, TagVerdict},
@@ -122,17 +121,9 @@ fn load(name: &str, script: &str) -> Result<Container, Box<Diagnostics>> {
 
 fn process(container: &Container, body: &Value, clock: MonotonicClock) -> Processed {
     let hit = Hit {
-        id: HitId(Uuid::nil()),
-        received: Timestamp(1_795_000_000_123),
-        method: Method::POST,
-        path: "/hit".into(),
-        query: "".into(),
-        headers: HeaderMap::new(),
-        through: crate::hit::Through::Strangers,
-        address: None,
-        detail: crate::privacy::Detail::default(),
         host: "tags.example.com".into(),
         body: body.to_string().into(),
+        ..Hit::silent(Timestamp(1_795_000_000_123))
     };
     let surroundings =
         Surroundings { clock, new_id: &|| Uuid::nil(), recent: None, told: 10, look: None, stated: Default::default() };

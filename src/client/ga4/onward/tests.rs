@@ -3,25 +3,15 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::{
-    client::ga4,
-    hit::{HitId, Through},
-    time::Timestamp,
-};
+use crate::{client::ga4, time::Timestamp};
 
 fn hit(query: &str, body: &[u8]) -> Hit {
     Hit {
-        id: HitId(Uuid::nil()),
-        received: Timestamp(0),
-        method: http::Method::POST,
         path: "/g/collect".into(),
         query: query.into(),
-        headers: http::HeaderMap::new(),
-        through: Through::Strangers,
-        address: None,
-        detail: crate::privacy::Detail::default(),
         host: "t.example.com".into(),
         body: Bytes::copy_from_slice(body),
+        ..Hit::silent(Timestamp(0))
     }
 }
 
