@@ -48,9 +48,19 @@ pub struct Container {
     pub consent: ConsentSettings,
     pub settings: ContainerSettings,
     pub scripts: Workshop,
+    /// What its tags need beside what stands in it.
+    pub secrets: Vec<SecretUse>,
     index: TriggerIndexByName,
     /// For each trigger, the tags it can fire, in firing order.
     tags_of_trigger: Vec<Vec<TagIndex>>,
+}
+
+/// A secret that a tag hands on, and where it says so; of a paused tag nobody needs any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretUse {
+    pub name: SecretName,
+    pub tag: Arc<str>,
+    pub place: diagnostic::Place,
 }
 
 /// What a container says beside its rules.
@@ -172,6 +182,7 @@ pub struct Parts {
     pub consent: ConsentSettings,
     pub settings: ContainerSettings,
     pub scripts: Workshop,
+    pub secrets: Vec<SecretUse>,
 }
 
 impl Period {
@@ -200,7 +211,7 @@ fn in_firing_order(tags: Vec<Tag>) -> Vec<Tag> {
 impl Container {
     /// Sorts the tags into firing order, and makes the indexes and what else is the same for every event.
     pub fn assemble(parts: Parts) -> Self {
-        let Parts { version, tags, triggers, variables, transformations, consent, settings, scripts } = parts;
+        let Parts { version, tags, triggers, variables, transformations, consent, settings, scripts, secrets } = parts;
         let mut tags = in_firing_order(tags);
         for tag in &mut tags {
             tag.parameters.prepare(&variables, scripts.seats());
@@ -214,7 +225,19 @@ impl Container {
             }
         }
         let index = TriggerIndexByName::new(&triggers, &tags_of_trigger);
-        Self { version, tags, triggers, variables, transformations, consent, settings, scripts, index, tags_of_trigger }
+        Self {
+            version,
+            tags,
+            triggers,
+            variables,
+            transformations,
+            consent,
+            settings,
+            scripts,
+            secrets,
+            index,
+            tags_of_trigger,
+        }
     }
 
     /// The triggers that look at this event, in groups.

@@ -1,6 +1,6 @@
 //! Everything that runs while Tidegate serves: put together in one place, and taken apart in the right order.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::Router;
@@ -15,7 +15,7 @@ use crate::{
     audit::Audit,
     call::SecretName,
     collect::Collect,
-    container::Container,
+    container::{Container, SecretUse, diagnostic::Place},
     control,
     data_folder::{DataFolder, OpenError},
     delivery::{
@@ -76,6 +76,7 @@ impl Service {
         let socket = control::bind(&folder)?;
         let secrets = Arc::new(secrets(settings, environment)?);
         let destinations = destinations(settings, Arc::clone(&secrets))?;
+        tell_absent(&container, &secrets).await;
         let write_keys = WriteKeys::open(settings.write_keys.clone(), Arc::clone(&secrets)).await?;
         let options = Options { reserve_bytes: settings.disk_reserve, ..Options::default() };
         let outbox: Arc<dyn Outbox> =
@@ -163,6 +164,18 @@ fn secrets(settings: &Settings, environment: Environment) -> anyhow::Result<Secr
     let key = |secret: &SecretName| Binding { secret: secret.clone(), destination: write_keys::DESTINATION.into() };
     bindings.extend(settings.write_keys.iter().map(key));
     Ok(Secrets::new(environment, settings.secrets.clone(), bindings).with_keys(settings.keys))
+}
+
+/// Says at once what an account would only say with its first call. A secret may be put there at any time, so the server
+/// starts all the same.
+async fn tell_absent(container: &Container, secrets: &Secrets) {
+    let mut known = BTreeSet::new();
+    for SecretUse { name, tag, place } in container.secrets.iter().filter(|one| known.insert(&*one.name.0)) {
+        if let Err(error) = secrets.is_there(name).await {
+            let Place { file, line, column, .. } = place;
+            tracing::warn!(target: "tidegate::service", "tag {tag:?} needs a secret ({file}:{line}:{column}): {error}");
+        }
+    }
 }
 
 fn destinations(settings: &Settings, secrets: Arc<Secrets>) -> anyhow::Result<Destinations> {

@@ -1,21 +1,27 @@
 //! `tidegate check`: everything that is wrong with the container, in one run.
 
-use std::io::{self, Write};
+use std::{
+    collections::BTreeSet,
+    io::{self, Write},
+    path::PathBuf,
+};
 
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
 use super::{Context, Exit, Format, line, report};
 use crate::{
     case,
     container::{
-        Container,
-        diagnostic::{Diagnostic, Diagnostics, Severity, Sources},
+        Container, SecretUse,
+        diagnostic::{Diagnostic, Diagnostics, Severity, Sources, quoted},
         folder,
         load::{self, LoadOptions, Loaded},
         schema::{self, FileKind},
     },
+    delivery::secrets::Secrets,
     git::Draft,
-    settings::readable_environment,
+    settings::{self, readable_environment},
 };
 
 /// Find everything that is wrong with the container
@@ -27,6 +33,12 @@ pub struct Check {
     /// Further environment variables that the container may read
     #[arg(long, env = "TIDEGATE_ALLOW_ENV", value_name = "NAME", value_delimiter = ',')]
     allow_env: Vec<String>,
+    /// Folder with one file for each secret, named like the secret
+    #[arg(long, env = "TIDEGATE_SECRETS", value_name = "FOLDER")]
+    secrets: Option<PathBuf>,
+    /// Do not look whether the secrets are there that tags need: for CI, which has none
+    #[arg(long, env = "TIDEGATE_NO_SECRETS")]
+    no_secrets: bool,
     /// Print the JSON Schema of a kind of file instead, for editors; no container is needed
     #[arg(long, value_name = "KIND")]
     schema: Option<Kind>,
@@ -60,8 +72,11 @@ impl Check {
         }
         let Draft { files, findings, .. } = Draft::read(&context.folder)?;
         let loaded = load_files(&files, &folder::digest(&files), &self.allow_env);
-        let Loaded { container, mut diagnostics, sources } = loaded;
+        let Loaded { container, mut diagnostics, sources, secrets: used } = loaded;
         diagnostics.extend(findings);
+        if !self.no_secrets {
+            diagnostics.extend(absent(used, self.secrets)?);
+        }
         check_cases(&sources, &mut diagnostics);
         let fails_by_warnings = self.deny.is_some() && diagnostics.warnings() > 0;
         let mut out = io::stdout().lock();
@@ -98,6 +113,21 @@ fn size(container: &Container) -> String {
         names => format!("cookies {}", names.into_iter().collect::<Vec<_>>().join(" ")),
     };
     format!("; {tags}, {triggers}, {variables}, {cookies}")
+}
+
+/// The secrets that cannot be had here, each of them once.
+fn absent(used: Vec<SecretUse>, folder: Option<PathBuf>) -> anyhow::Result<Vec<Diagnostic>> {
+    let secrets = Secrets::new(Box::new(settings::variable), folder, Vec::new());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().context("cannot read secrets")?;
+    let mut known = BTreeSet::new();
+    let used = used.into_iter().filter(|one| known.insert(one.name.0.clone()));
+    let absent = used.filter_map(|SecretUse { name, tag, place }| {
+        let error = runtime.block_on(secrets.is_there(&name)).err()?;
+        let help = format!("set it as for the server: export {name}=…; with --no-secrets nobody looks, as in CI");
+        let problem = Diagnostic::warning("absent-secret", error.to_string());
+        Some(problem.at(place).of(format!("tag {}", quoted(&tag))).help(help))
+    });
+    Ok(absent.collect())
 }
 
 /// Loads the container of the command line, for looking at and not for serving.

@@ -85,7 +85,7 @@ impl Impact {
 
 /// A container that passed its check.
 fn good(context: &Context, loaded: Loaded) -> anyhow::Result<Container> {
-    let Loaded { container, diagnostics, sources } = loaded;
+    let Loaded { container, diagnostics, sources, .. } = loaded;
     let Some(container) = container else {
         report(&mut io::stderr().lock(), context, &diagnostics, &sources)?;
         bail!("the container is broken: {}", diagnostics.summary());

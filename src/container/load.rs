@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::Deserialize;
 
 use super::{
-    Container, Parts,
+    Container, Parts, SecretUse,
     diagnostic::{Diagnostic, Diagnostics, Place, Severity, Sources, did_you_mean, quoted},
     model::{ConsentRule, SECTIONS, SettingsRule, TagRule, TransformationRule, TriggerRule, variables::VariableRule},
     yaml::{self, Key, Node, Placed, Value, decode::Context, decode::decode},
@@ -64,6 +64,8 @@ pub struct Loaded {
     pub diagnostics: Diagnostics,
     /// The files that diagnostics speak of, the library's included.
     pub sources: Sources,
+    /// What its tags need, good or not.
+    pub secrets: Vec<SecretUse>,
 }
 
 /// Every item of every rules file, before any of them is compiled.
@@ -110,17 +112,19 @@ pub fn load(files: &Sources, options: LoadOptions<'_>) -> Loaded {
     let (tags, tag_names) = rules.tags.into_parts("tag");
     let names = transformations::Known { tags: &tag_names, variables: &variable_names };
     let transformations = transformations::compile(rules.transformations, tags.len(), names, &mut diagnostics);
-    let tags = tags::compile(&tags, &tag_names, transformations.of_tags, &known, &mut diagnostics);
+    let tags::Compiled { tags, secrets } =
+        tags::compile(&tags, &tag_names, transformations.of_tags, &known, &mut diagnostics);
     let transformations = transformations.list;
     let settings = settings::compile(&rules.settings, &mut diagnostics);
 
     variable_names.note_unused(&mut diagnostics);
     trigger_names.note_unused(&mut diagnostics);
     let container = (!diagnostics.has_errors()).then(|| {
-        let version = options.version.into();
-        Container::assemble(Parts { version, tags, triggers, variables, transformations, consent, settings, scripts })
+        let (version, secrets) = (options.version.into(), secrets.clone());
+        let rules = Parts { version, tags, triggers, variables, transformations, consent, settings, scripts, secrets };
+        Container::assemble(rules)
     });
-    Loaded { container, diagnostics, sources }
+    Loaded { container, diagnostics, sources, secrets }
 }
 
 /// Whether containers may read this environment variable without the operator's doing.

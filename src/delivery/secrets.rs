@@ -83,16 +83,31 @@ impl Secrets {
     /// The value of a secret, as it is now.
     pub async fn resolve(&self, name: &SecretName, destination: &str) -> Result<Secret, SecretError> {
         let fault = |fault| SecretError { name: name.clone(), fault };
-        if !well_formed(&name.0) {
-            return Err(fault(Fault::Name));
-        }
-        if !self.is_bound(name, destination) {
+        if well_formed(&name.0) && !self.is_bound(name, destination) {
             return Err(fault(Fault::Unbound { destination: destination.into() }));
         }
         match self.keys {
-            Keys::Demo(key) if destination == OPENAI => return Secret::new(key).ok_or_else(|| fault(Fault::Malformed)),
-            Keys::Demo(_) if destination.contains("://") => return Err(fault(Fault::Demo)),
-            Keys::Demo(_) | Keys::Operators => {}
+            Keys::Demo(key) if destination == OPENAI => Secret::new(key).ok_or_else(|| fault(Fault::Malformed)),
+            Keys::Demo(_) if destination.contains("://") => Err(fault(Fault::Demo)),
+            Keys::Demo(_) | Keys::Operators => self.value(name).await,
+        }
+    }
+
+    /// Whether a secret is there, whoever may use it; the demo needs none of the operator's.
+    ///
+    /// # Errors
+    /// It is not, or is none.
+    pub async fn is_there(&self, name: &SecretName) -> Result<(), SecretError> {
+        match self.keys {
+            Keys::Demo(_) => Ok(()),
+            Keys::Operators => self.value(name).await.map(drop),
+        }
+    }
+
+    async fn value(&self, name: &SecretName) -> Result<Secret, SecretError> {
+        let fault = |fault| SecretError { name: name.clone(), fault };
+        if !well_formed(&name.0) {
+            return Err(fault(Fault::Name));
         }
         let found = self.find(&name.0).await.map_err(fault)?;
         let text = std::str::from_utf8(&found).map_err(|_| fault(Fault::Malformed))?;

@@ -38,7 +38,7 @@ impl Compiler {
             inline: None,
             seats: thread::available_parallelism().map_or(1, usize::from),
         };
-        let Loaded { container, mut diagnostics, sources } = load::load(&version.files, options);
+        let Loaded { container, mut diagnostics, sources, .. } = load::load(&version.files, options);
         diagnostics.extend(version.findings.iter().cloned());
         // Where there are but notes, `check` tells them.
         if diagnostics.has_errors() || diagnostics.warnings() > 0 {

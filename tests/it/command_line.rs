@@ -135,6 +135,62 @@ async fn a_folder_that_is_no_container_exits_2() {
     }
 }
 
+const SECRETS: &str = "
+triggers:
+  Purchase: { event: purchase }
+variables:
+  Token: { secret: CRM_TOKEN }
+tags:
+  To the CRM:
+    template: http_request
+    triggers: Purchase
+    consent: [ad_storage, ad_user_data]
+    parameters: { url: 'https://crm.example.com/', bearer_token: '{{Token}}', headers: { X-Key: { secret: CRM_KEY } } }
+  Again:
+    template: http_request
+    triggers: Purchase
+    consent: [ad_storage, ad_user_data]
+    parameters: { url: 'https://crm.example.com/', headers: { X-Key: { secret: CRM_KEY } } }
+  Not now:
+    template: http_request
+    triggers: Purchase
+    consent: [ad_storage, ad_user_data]
+    paused: true
+    parameters: { url: 'https://crm.example.com/', bearer_token: { secret: OLD_TOKEN } }
+";
+
+#[tokio::test]
+async fn check_and_serve_tell_of_secrets_that_are_not_there() {
+    let place = Place::with_rules(SECRETS);
+    let told = async |arguments: &[&str], environment: &[(&str, &str)]| {
+        let ran = run(&place, &[&["check", "--format", "json"], arguments].concat(), environment, "").await;
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let findings = ran.json();
+        let findings = findings.as_array().expect("a list").iter().filter(|one| one["code"] == "absent-secret");
+        let names = findings.map(|one| one["message"].as_str()?.split(' ').nth(2).map(str::to_owned));
+        names.collect::<Option<Vec<_>>>().expect("a name in each message")
+    };
+    insta::assert_snapshot!("check_without_secrets", shown(&place, &run(&place, &["check"], &[], "").await));
+    assert_eq!(told(&[], &[("CRM_KEY", "k"), ("CRM_TOKEN", "")]).await, ["CRM_TOKEN"], "an empty one is none");
+    assert_eq!(told(&["--no-secrets"], &[]).await, Vec::<String>::new());
+    assert_eq!(told(&[], &[("TIDEGATE_NO_SECRETS", "true")]).await, Vec::<String>::new());
+    let folder = place.path().join("secrets");
+    fs::create_dir(&folder).expect("a folder");
+    fs::write(folder.join("CRM_TOKEN"), "t\n").expect("a secret");
+    let (folder, file) = (folder.display().to_string(), folder.join("CRM_TOKEN").display().to_string());
+    assert_eq!(told(&["--secrets", &folder], &[]).await, ["CRM_KEY"]);
+    assert_eq!(told(&[], &[("CREDENTIALS_DIRECTORY", &folder)]).await, ["CRM_KEY"]);
+    assert_eq!(told(&[], &[("CRM_TOKEN_FILE", &file), ("CRM_KEY_FILE", "/nowhere")]).await, ["CRM_KEY"]);
+
+    let mut shop = Shop::spawn(place, &["--secrets", &folder]).await;
+    let line = shop.server().logs(|line| line.contains("needs a secret")).await;
+    let words = r#"tag \"To the CRM\" needs a secret (rules/all.yaml:11:97): the secret CRM_KEY is set neither as CRM_KEY_FILE,"#;
+    assert!(line.contains("WARN") && line.contains(words), "{line}");
+    let log = shop.stop().await;
+    assert_eq!(log.iter().filter(|line| line.contains("needs a secret")).count(), 1, "{log:#?}");
+    shop.close().await;
+}
+
 const HIT: &str = r#"{
     "event": "purchase",
     "event_id": "order-7",

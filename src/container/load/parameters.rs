@@ -34,6 +34,12 @@ pub(super) struct Subject<'a> {
     pub owner: &'a str,
 }
 
+/// A tag's parameters, and the secrets among them with their places.
+pub(super) struct Compiled {
+    pub parameters: Vec<(Box<str>, Parameter)>,
+    pub secrets: Vec<(SecretName, Place)>,
+}
+
 /// One parameter as it was written.
 struct Given<'a> {
     name: &'a str,
@@ -47,18 +53,18 @@ pub(super) fn compile(
     subject: &Subject<'_>,
     scope: Scope<'_>,
     diagnostics: &mut Diagnostics,
-) -> Vec<(Box<str>, Parameter)> {
+) -> Compiled {
     let given = given.iter().map(|(name, node)| Given { name, place: name.place.clone(), node });
-    Compiler { scope, at: At { file: &subject.place.file, owner: subject.owner }, diagnostics }.parameters(
-        &given.collect::<Vec<_>>(),
-        fields,
-        subject,
-    )
+    let at = At { file: &subject.place.file, owner: subject.owner };
+    let mut compiler = Compiler { scope, at, secrets: Vec::new(), diagnostics };
+    let parameters = compiler.parameters(&given.collect::<Vec<_>>(), fields, subject);
+    Compiled { parameters, secrets: compiler.secrets }
 }
 
 struct Compiler<'a, 'd> {
     scope: Scope<'a>,
     at: At<'a>,
+    secrets: Vec<(SecretName, Place)>,
     diagnostics: &'d mut Diagnostics,
 }
 
@@ -239,17 +245,22 @@ impl Compiler<'_, '_> {
                 if let [(key, Node { value: Value::Text(name), .. })] = entries.as_slice()
                     && &*key.name == "secret"
                 {
-                    return Parameter::Secret(SecretName(name.clone()));
+                    return self.secret(SecretName(name.clone()), node);
                 }
                 let entries = entries.iter().map(|(key, node)| (key.name.clone(), self.parameter(node)));
                 Parameter::Map(entries.collect())
             }
             Value::Text(text) => match self.scope.names.secret(text) {
-                Some(secret) => Parameter::Secret(secret.clone()),
+                Some(secret) => self.secret(secret.clone(), node),
                 None => self.value(node),
             },
             _ => self.value(node),
         }
+    }
+
+    fn secret(&mut self, name: SecretName, node: &Node) -> Parameter {
+        self.secrets.push((name.clone(), node.span.place(self.at.file)));
+        Parameter::Secret(name)
     }
 
     fn value(&mut self, node: &Node) -> Parameter {

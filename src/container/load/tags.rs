@@ -14,7 +14,7 @@ use crate::{
         gate::{ConsentNeed, WhenDenied},
     },
     container::{
-        Activity, Period, Serves, Tag,
+        Activity, Period, SecretUse, Serves, Tag,
         diagnostic::{Diagnostic, Diagnostics, quoted},
         model::{PeriodRule, TagRule, WhenDeniedRule},
         yaml::Placed,
@@ -33,6 +33,12 @@ pub(super) struct Known<'a> {
     pub vendors: &'a consent::VendorIds,
 }
 
+/// The tags that are good, and the secrets that those need which are not paused.
+pub(super) struct Compiled {
+    pub tags: Vec<Tag>,
+    pub secrets: Vec<SecretUse>,
+}
+
 /// `transformations` has those that affect each tag, in the order of the items.
 pub(super) fn compile(
     items: &[Item<TagRule>],
@@ -40,14 +46,15 @@ pub(super) fn compile(
     transformations: Vec<Vec<TransformationIndex>>,
     known: &Known<'_>,
     diagnostics: &mut Diagnostics,
-) -> Vec<Tag> {
+) -> Compiled {
     note_holds(items, diagnostics);
     let sequences = sequences::compile(items, names, diagnostics);
     let parts = items.iter().zip(sequences).zip(transformations);
+    let mut secrets = Vec::new();
     let tags = parts.filter_map(|((item, sequence), transformations)| {
-        Some(Tag { transformations, ..tag(item, sequence, known, diagnostics)? })
+        Some(Tag { transformations, ..tag(item, sequence, known, &mut secrets, diagnostics)? })
     });
-    tags.collect()
+    Compiled { tags: tags.collect(), secrets }
 }
 
 /// Says once where `when_denied: hold` is obeyed, because it cannot be everywhere.
@@ -67,7 +74,13 @@ fn note_holds(items: &[Item<TagRule>], diagnostics: &mut Diagnostics) {
 }
 
 /// `None` goes with at least one error.
-fn tag(item: &Item<TagRule>, sequence: Sequence, known: &Known<'_>, diagnostics: &mut Diagnostics) -> Option<Tag> {
+fn tag(
+    item: &Item<TagRule>,
+    sequence: Sequence,
+    known: &Known<'_>,
+    secrets: &mut Vec<SecretUse>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Tag> {
     let owner = format!("tag {}", quoted(&item.name));
     let rule = &item.rule;
     let template = templates::find(known.templates, &rule.template, &owner, diagnostics);
@@ -84,11 +97,15 @@ fn tag(item: &Item<TagRule>, sequence: Sequence, known: &Known<'_>, diagnostics:
     let period = rule.active.as_ref().map_or(Period::default(), |rule| period(rule, item.reading, &owner, diagnostics));
     let needed = template.map_or(ConsentTypes::NONE, |template| template.consent);
     let need = need(item, needed, &owner, diagnostics);
-    let parameters = template.map(|template| {
+    let parameters::Compiled { parameters, secrets: own } = template.map(|template| {
         let name = format!("template {}", quoted(&template.template.name));
         let subject = parameters::Subject { name: &name, place: &item.place, owner: &owner };
         parameters::compile(&rule.parameters, &template.fields, &subject, known.variables, diagnostics)
     })?;
+    if !rule.paused {
+        let used = |(name, place)| SecretUse { name, tag: Arc::clone(&item.name), place };
+        secrets.extend(own.into_iter().map(used));
+    }
     let cookies = template?.cookies.of(&parameters, known.variables.variables);
     let hosts = template?.hosts.as_ref().map(|hosts| hosts.of(&parameters, known.variables.variables));
     Some(Tag {
