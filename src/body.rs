@@ -6,7 +6,6 @@ use axum::{
     body::{Body, Bytes, HttpBody},
     http::{HeaderMap, header},
 };
-use bytes::BytesMut;
 use http_body_util::{BodyExt, Limited};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -19,25 +18,38 @@ use crate::{
 const BODY_TIME: Duration = Duration::from_secs(10);
 /// How much of a refused body is read and forgotten, in bytes.
 const MAX_READ_ON: usize = 16 * MAX_BODY;
-/// What all bodies that are being read or decided may take together, in KiB.
-const ROOM: usize = 64 * 1024;
-/// Bytes of every body that take no room: ordinary hits do not compete with those who send megabytes.
-const FREE: usize = 16 * 1024;
+/// For how long, where there is too much of it all.
+const BUSY_TIME: Duration = Duration::from_secs(1);
+/// What all bodies may take together beyond their [`FIRST`] bytes, in KiB: those that are being read or decided.
+const ROOM: usize = 48 * 1024;
+/// What the first bytes of all bodies that come in several pieces may take, in KiB. Ordinary hits do not compete with those
+/// who send megabytes, and one that comes in one piece, as nearly all do, competes with nobody.
+const FIRST_ROOM: usize = 16 * 1024;
+/// How many bytes of a body are the first.
+const FIRST: usize = 16 * 1024;
 
 /// The room for bodies.
 pub struct Bodies {
     room: Semaphore,
+    first_room: Semaphore,
 }
 
 /// A body that arrived whole; gives its room back when dropped.
 pub struct Whole<'r> {
     pub bytes: Bytes,
-    _room: Option<SemaphorePermit<'r>>,
+    _room: Room<'r>,
+}
+
+/// The room that one body has.
+struct Room<'r> {
+    bodies: &'r Bodies,
+    first: Option<SemaphorePermit<'r>>,
+    more: Option<SemaphorePermit<'r>>,
 }
 
 impl Default for Bodies {
     fn default() -> Self {
-        Self { room: Semaphore::new(ROOM) }
+        Self { room: Semaphore::new(ROOM), first_room: Semaphore::new(FIRST_ROOM) }
     }
 }
 
@@ -52,36 +64,55 @@ impl Bodies {
     }
 
     async fn frames(&self, body: &mut Body) -> Result<Whole<'_>, Refusal> {
-        // Nearly every hit comes in one piece, which need not be copied.
-        let mut first = Bytes::new();
-        let mut whole = BytesMut::new();
-        let mut room: Option<SemaphorePermit<'_>> = None;
+        let mut room = Room { bodies: self, first: None, more: None };
+        let mut whole = Vec::new();
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| Refusal::Bad(BadHit::new("", "the body did not arrive whole")))?;
             let Ok(piece) = frame.into_data() else { continue };
-            let length = first.len() + whole.len() + piece.len();
+            let length = whole.len() + piece.len();
             if length > MAX_BODY {
                 return Err(Refusal::TooLarge { limit: MAX_BODY });
             }
-            let held = room.as_ref().map_or(0, SemaphorePermit::num_permits);
-            if let Some(due) = kibibytes(length.saturating_sub(FREE)).checked_sub(held).filter(|due| *due > 0) {
-                let taken = u32::try_from(due).ok().and_then(|due| self.room.try_acquire_many(due).ok());
-                let taken = taken.ok_or(Refusal::Busy)?;
-                match &mut room {
-                    Some(room) => room.merge(taken),
-                    None => room = Some(taken),
-                }
+            // Nearly every hit comes in one piece, which need not be copied.
+            if whole.is_empty() && body.is_end_stream() {
+                room.grow_beyond_first(length)?;
+                return Ok(Whole { bytes: piece, _room: room });
             }
-            if first.is_empty() && whole.is_empty() {
-                first = piece;
-            } else {
-                whole.extend_from_slice(&std::mem::take(&mut first));
-                whole.extend_from_slice(&piece);
+            // A piece is a part of what was read ahead, and would keep all of that.
+            if length > whole.capacity() {
+                let capacity = length.next_power_of_two().min(MAX_BODY);
+                room.grow(capacity)?;
+                whole.reserve_exact(capacity - whole.len());
             }
+            whole.extend_from_slice(&piece);
         }
-        let bytes = if whole.is_empty() { first } else { whole.freeze() };
-        Ok(Whole { bytes, _room: room })
+        Ok(Whole { bytes: whole.into(), _room: room })
     }
+}
+
+impl<'r> Room<'r> {
+    /// Makes it enough for so many bytes.
+    fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
+        take(&self.bodies.first_room, &mut self.first, bytes.min(FIRST))?;
+        self.grow_beyond_first(bytes)
+    }
+
+    fn grow_beyond_first(&mut self, bytes: usize) -> Result<(), Refusal> {
+        take(&self.bodies.room, &mut self.more, bytes.saturating_sub(FIRST))
+    }
+}
+
+fn take<'r>(from: &'r Semaphore, held: &mut Option<SemaphorePermit<'r>>, bytes: usize) -> Result<(), Refusal> {
+    let due = kibibytes(bytes).saturating_sub(held.as_ref().map_or(0, SemaphorePermit::num_permits));
+    if due == 0 {
+        return Ok(());
+    }
+    let taken = u32::try_from(due).ok().and_then(|due| from.try_acquire_many(due).ok()).ok_or(Refusal::Busy)?;
+    match held {
+        Some(held) => held.merge(taken),
+        None => *held = Some(taken),
+    }
+    Ok(())
 }
 
 fn kibibytes(bytes: usize) -> usize {
@@ -90,7 +121,13 @@ fn kibibytes(bytes: usize) -> usize {
 
 /// Reads the rest of a refused body beside the answer, within bounds, and forgets it: a sender that is still busy would
 /// see a broken connection in place of the answer.
-pub fn read_on(body: Body) {
+pub fn read_on(body: Body, why: &Refusal) {
+    let time = match why {
+        // It had its time.
+        Refusal::Slow => return,
+        Refusal::Busy => BUSY_TIME,
+        _ => BODY_TIME,
+    };
     if body.is_end_stream() {
         return;
     }
@@ -98,12 +135,17 @@ pub fn read_on(body: Body) {
         let mut rest = Limited::new(body, MAX_READ_ON);
         let forget = async { while matches!(rest.frame().await, Some(Ok(_))) {} };
         // Whoever sends more, or more slowly, is cut off.
-        let _ = tokio::time::timeout(BODY_TIME, forget).await;
+        let _ = tokio::time::timeout(time, forget).await;
     });
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{convert::Infallible, sync::Arc};
+
+    use futures_util::{StreamExt as _, stream};
+    use tokio::{task::JoinSet, time::Instant};
+
     use super::*;
 
     #[tokio::test]
@@ -118,12 +160,54 @@ mod tests {
             }
         };
         assert!(matches!(refused, Refusal::Busy));
-        assert_eq!(held.len(), ROOM / kibibytes(MAX_BODY - FREE));
-        let small = bodies.read(&mut Body::from(vec![b'x'; FREE]), &HeaderMap::new()).await;
+        assert_eq!(held.len(), ROOM / kibibytes(MAX_BODY - FIRST));
+        let small = bodies.read(&mut Body::from(vec![b'x'; FIRST]), &HeaderMap::new()).await;
         assert!(small.is_ok(), "an ordinary hit does not compete for room");
         held.pop();
         let again = bodies.read(&mut full(), &HeaderMap::new()).await;
         assert!(again.is_ok_and(|body| body.bytes.len() == MAX_BODY));
+    }
+
+    /// A body of which this much arrives, and nothing more for long.
+    fn half_sent(bytes: usize) -> Body {
+        let start = stream::iter([Ok::<_, Infallible>(Bytes::from(vec![b'x'; bytes]))]);
+        Body::from_stream(start.chain(stream::pending()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn half_sent_bodies_take_room_from_their_first_byte_until_their_time_is_over() {
+        let bodies = Arc::new(Bodies::default());
+        let mut reading = JoinSet::new();
+        for size in [1, FIRST, 100_000, 700_000].into_iter().cycle().take(400) {
+            let bodies = Arc::clone(&bodies);
+            reading.spawn(async move { bodies.read(&mut half_sent(size), &HeaderMap::new()).await.map(drop) });
+        }
+        let (mut busy, mut slow) = (0, 0);
+        let started = Instant::now();
+        while let Some(read) = reading.join_next().await {
+            match read.expect("no panic").expect_err("none arrives whole") {
+                Refusal::Busy => {
+                    assert_eq!(started.elapsed(), Duration::ZERO, "it is refused at once");
+                    busy += 1;
+                }
+                Refusal::Slow => slow += 1,
+                other => panic!("{other:?}"),
+            }
+            let whole = bodies.read(&mut Body::from(vec![b'x'; FIRST]), &HeaderMap::new()).await;
+            assert!(whole.is_ok(), "a hit that comes in one piece competes with nobody");
+        }
+        assert!(busy > 100 && slow > 200, "{busy} refused for want of room, {slow} for their time");
+        assert_eq!((bodies.room.available_permits(), bodies.first_room.available_permits()), (ROOM, FIRST_ROOM));
+    }
+
+    #[tokio::test]
+    async fn a_body_in_pieces_is_put_together() {
+        let pieces = [&b"{\"event\""[..], b": ", &[b'x'; 70_000], b"}"].map(Bytes::copy_from_slice);
+        let whole: Vec<u8> = pieces.concat();
+        let mut body = Body::from_stream(stream::iter(pieces.map(Ok::<_, Infallible>)));
+        let bodies = Bodies::default();
+        let read = bodies.read(&mut body, &HeaderMap::new()).await;
+        assert!(read.is_ok_and(|read| *read.bytes == *whole));
     }
 
     #[tokio::test]

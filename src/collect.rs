@@ -87,7 +87,7 @@ async fn hit(
     let origin = match origin(&head.headers, &caller.host, listed) {
         Ok(origin) => origin,
         Err(refusal) => {
-            read_on(body);
+            read_on(body, &refusal);
             return answered(&collect, client, started, Err(refusal));
         }
     };
@@ -96,8 +96,8 @@ async fn hit(
     }
     let accepts_json = accepts_json(&head.headers);
     let result = receive(&collect, client, head, &mut body, caller).await;
-    if !matches!(result, Ok(_) | Err(Refusal::Slow)) {
-        read_on(body);
+    if let Err(refusal) = &result {
+        read_on(body, refusal);
     }
     let result = result.map(|decided| answer(client, &decided, accepts_json));
     with_cors(answered(&collect, client, started, result), origin)

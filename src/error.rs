@@ -116,11 +116,11 @@ impl IntoResponse for Refusal {
             Self::TooMany | Self::Busy | Self::NotDurable(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
-            // Whoever sends that much or that slowly starts anew.
-            Self::Slow | Self::TooLarge { .. } => {
-                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
             _ => {}
+        }
+        // Whoever sends that much or that slowly starts anew.
+        if matches!(self, Self::Slow | Self::TooLarge { .. } | Self::Busy) {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }

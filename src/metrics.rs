@@ -150,26 +150,12 @@ impl Metrics {
         self.events.inc_by(trace.events.len() as u64);
         self.bots.inc_by(trace.events.iter().filter(|event| event.attention == Attention::Bot).count() as u64);
         for tag in trace.events.iter().flat_map(|event| &event.tags) {
-            let outcome = match &tag.verdict {
-                TagVerdict::NotTriggered { .. } | TagVerdict::SampledOut { .. } => continue,
-                TagVerdict::Excepted { .. } => "excepted",
-                TagVerdict::Paused => "paused",
-                TagVerdict::Inactive { .. } => "inactive",
-                TagVerdict::SetupFailed { .. } => "setup_failed",
-                TagVerdict::NoCleanup { .. } => "no_cleanup",
-                TagVerdict::Held { .. } => "held",
-                TagVerdict::Blocked { .. } => "blocked",
-                TagVerdict::Awaited => "awaited",
-                TagVerdict::Settled { .. } => "settled",
-                TagVerdict::Skipped { .. } => "skipped",
-                TagVerdict::Failed { .. } => "failed",
-                TagVerdict::Ran { suppressed, .. } => {
-                    for SuppressedCall { destination, .. } in suppressed {
-                        self.suppressed.get_or_create(&DestinationLabels { destination }).inc();
-                    }
-                    "ran"
+            let Some(outcome) = outcome(&tag.verdict) else { continue };
+            if let TagVerdict::Ran { suppressed, .. } = &tag.verdict {
+                for SuppressedCall { destination, .. } in suppressed {
+                    self.suppressed.get_or_create(&DestinationLabels { destination }).inc();
                 }
-            };
+            }
             self.tags.get_or_create(&TagLabels { tag: Arc::clone(&tag.tag), outcome }).inc();
         }
     }
@@ -211,6 +197,25 @@ impl Metrics {
         // Writing into a `String` cannot fail.
         let _ = encode(&mut text, &registry);
         text
+    }
+}
+
+/// What became of a tag, by the outcome's name; of tags that no trigger chose, nothing is counted.
+fn outcome(verdict: &TagVerdict) -> Option<&'static str> {
+    match verdict {
+        TagVerdict::NotTriggered { .. } | TagVerdict::SampledOut { .. } => None,
+        TagVerdict::Excepted { .. } => Some("excepted"),
+        TagVerdict::Paused => Some("paused"),
+        TagVerdict::Inactive { .. } => Some("inactive"),
+        TagVerdict::SetupFailed { .. } => Some("setup_failed"),
+        TagVerdict::NoCleanup { .. } => Some("no_cleanup"),
+        TagVerdict::Held { .. } => Some("held"),
+        TagVerdict::Blocked { .. } => Some("blocked"),
+        TagVerdict::Awaited => Some("awaited"),
+        TagVerdict::Settled { .. } => Some("settled"),
+        TagVerdict::Skipped { .. } => Some("skipped"),
+        TagVerdict::Failed { .. } => Some("failed"),
+        TagVerdict::Ran { .. } => Some("ran"),
     }
 }
 

@@ -15,8 +15,10 @@ use tokio::{
 };
 use tower::ServiceExt;
 
+use read_limit::ReadLimit;
 use write_limit::WriteLimit;
 
+mod read_limit;
 mod write_limit;
 
 /// How long a client may take to send a request's head, and how long a quiet connection is kept.
@@ -97,7 +99,10 @@ fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
         .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(WriteLimit::new(stream, WRITE_TIME)), TowerToHyperService::new(service))
+        .serve_connection(
+            TokioIo::new(WriteLimit::new(ReadLimit::new(stream), WRITE_TIME)),
+            TowerToHyperService::new(service),
+        )
 }
 
 #[cfg(test)]

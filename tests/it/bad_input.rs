@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidegate::settings::Stated;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
 
 use crate::harness::{HOST, Place, Shop, Wire, purchase, raw_hit};
 
@@ -346,6 +349,31 @@ async fn a_body_that_does_not_arrive_in_time_is_refused() {
     tells_nothing_of_the_container(&answer.body);
     assert!(wire.is_closed().await);
     assert_eq!(shop.standin.requests().attempts, 0);
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_sent_bodies_take_a_bounded_room_and_no_hit_that_comes_whole() {
+    let shop = Shop::open().await;
+    let head = format!("POST /hit HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 16000\r\n\r\n");
+    let mut held = JoinSet::new();
+    for _ in 0..1_200 {
+        let mut wire = Wire::connect(shop.sites()).await;
+        wire.send(&head).await;
+        wire.send("x".repeat(15_000)).await;
+        held.spawn(async move { (wire.answer().await.expect("an answer"), wire) });
+    }
+    // Without a bound all of them would be answered 408, once their time is over.
+    let (answer, mut wire) = held.join_next().await.expect("some").expect("no panic");
+    assert_eq!(answer.status, 503);
+    assert!(wire.is_closed().await);
+    tells_nothing_of_the_container(&answer.body);
+    shop.accept(&purchase("whole")).await;
+    shop.wait_for(1).await;
+    // Whoever goes away makes room.
+    held.shutdown().await;
+    let again = async { while shop.post_text("x".repeat(15_000)).send().await.expect("an answer").status() == 503 {} };
+    timeout(Duration::from_secs(10), again).await.expect("there is room again");
     shop.close().await;
 }
 

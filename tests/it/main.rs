@@ -44,6 +44,7 @@ mod scripting;
 mod seeds;
 mod set_ups;
 mod site_script;
+mod tables;
 mod team;
 mod test_command;
 mod trace_command;
