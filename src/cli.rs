@@ -8,10 +8,11 @@ use std::{
 };
 
 use clap::{Parser, Subcommand, ValueEnum};
+use serde_json::json;
 
 use crate::{
     container::diagnostic::{self, Colour, Diagnostics, Sources},
-    git::Repository,
+    git::{GitError, Hindered, Repository},
     one_line::one_line,
     settings::variable,
 };
@@ -116,11 +117,37 @@ pub fn run() -> ExitCode {
         if error.chain().any(is_broken_pipe) {
             return Exit::Fine;
         }
+        let error = match hindered(error, format).map(|hindered| refused(format, "", &hindered)) {
+            Ok(Ok(exit)) => return exit,
+            Ok(Err(error)) | Err(error) => error,
+        };
         // Standard error is the last resort; if it is gone, so is whoever could read this.
         let _ = lines(&mut io::stderr(), &format!("tidegate: {error:#}"));
         Exit::CouldNot
     });
     ExitCode::from(exit as u8)
+}
+
+/// What programs can tell apart, and people be told in two lines.
+fn hindered(error: anyhow::Error, format: Format) -> anyhow::Result<Hindered> {
+    match error.downcast() {
+        Err(error) if format == Format::Json => error.downcast::<GitError>().map(Hindered::from),
+        hindered => hindered,
+    }
+}
+
+/// Says what git, or a state of the repository, keeps a command from doing: why, and what to do next.
+fn refused(format: Format, not_done: &str, hindered: &Hindered) -> anyhow::Result<Exit> {
+    if format == Format::Json {
+        let mut out = io::stdout().lock();
+        let (code, reason, help) = (hindered.code(), hindered.to_string(), hindered.way_out());
+        let refusal = json!({ "outcome": "refused", "code": code, "reason": reason, "help": help });
+        serde_json::to_writer_pretty(&mut out, &refusal)?;
+        writeln!(out)?;
+    } else {
+        lines(&mut io::stderr(), &format!("tidegate: {not_done}{hindered}\n  {}", hindered.way_out()))?;
+    }
+    Ok(Exit::CouldNot)
 }
 
 fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {

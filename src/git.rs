@@ -19,20 +19,26 @@ mod ready;
 mod remote;
 mod staging;
 mod tree;
+mod turn;
+mod underway;
+mod upstream;
 mod versions;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use command::{Answer, Command};
-pub use commit::{Made, Place};
+pub use commit::Place;
 pub use draft::{Draft, Ignored};
 pub use error::{GitError, redacted};
-pub use obstacle::{Hindered, Obstacle};
-pub use ready::{Reach, Ready, Upstream};
+pub use obstacle::{Beside, Hindered, Obstacle, ToBegin};
+pub use ready::{Reach, Ready};
 pub use remote::{Advance, Remote};
 pub use staging::{Changed, How, Staging};
 pub use tree::Tree;
+pub use turn::Turn;
+pub use underway::Underway;
+pub use upstream::{There, Unpushed, Upstream};
 pub use versions::Version;
 
 /// The repository that a container's folder lies in, be it the folder itself or one above it.
@@ -123,7 +129,8 @@ impl Repository {
         if answer.code == Some(1) || answer.says_unknown_revision() {
             return Ok(None);
         }
-        Commit::new(answer.text()?.trim_end()).map(Some).ok_or_else(|| GitError::unreadable("rev-parse"))
+        // `^main` is a revision too, and no commit.
+        Ok(Commit::new(answer.text()?.trim_end()))
     }
 
     /// The same of a revision that somebody wrote down for one commit.
@@ -157,8 +164,8 @@ impl Repository {
     }
 
     /// A command that runs what the user has set up: hooks, signing, credentials.
-    pub fn of_user(&self, command: &'static str) -> Command {
-        Command::of_user(&self.root, command)
+    pub fn of_user(&self, command: &'static str, waiting: impl Into<String>) -> Command {
+        Command::of_user(&self.root, command, waiting)
     }
 
     /// A file's place in git's own folder of this working tree.

@@ -15,7 +15,7 @@ use crate::{
         folder,
         load::{self, LoadOptions, Loaded},
     },
-    git::{Changed, Commit, GitError, Hindered, Obstacle, Place, Reach, Ready, Repository, Staging, Tree},
+    git::{Changed, Commit, GitError, Hindered, Obstacle, Place, Reach, Repository, Staging, Tree, Turn, Upstream},
     history,
     kept::impact::Impact,
 };
@@ -59,6 +59,8 @@ pub struct Report {
     /// Files of the draft that git is told to ignore, although a container would read them.
     pub ignored: Vec<String>,
     pub outcome: Outcome,
+    /// `None` where none was asked for, or nothing is to be pushed.
+    pub push: Option<Push>,
 }
 
 /// What is known of a change's impact.
@@ -80,24 +82,21 @@ pub enum Outcome {
     /// Test cases fail.
     Failing,
     WouldPublish,
-    Published(Published),
-    /// There was nothing new, but what had been published before has been pushed now.
-    Pushed(Commit),
+    Published(Commit),
+}
+
+/// What goes to the branch elsewhere, and whether it got there. A version that was published here stays published.
+#[derive(Debug)]
+pub struct Push {
+    pub to: Upstream,
+    pub end: PushEnd,
 }
 
 #[derive(Debug)]
-pub struct Published {
-    pub commit: Commit,
-    pub push: Push,
-    /// Why the working tree did not come along.
-    pub left_behind: Option<String>,
-}
-
-#[derive(Debug)]
-pub enum Push {
-    NotAsked,
-    Done,
-    Failed(GitError),
+pub enum PushEnd {
+    Would,
+    Done(Commit),
+    Failed(Hindered),
 }
 
 /// A version, looked at.
@@ -124,7 +123,7 @@ impl Examined {
     }
 }
 
-/// Publishes, or says why not.
+/// Publishes, or says why not. `before_push` is told of earlier commits that are going to be pushed too.
 ///
 /// # Errors
 /// Something stands in the way that has nothing to do with what is in the container, or git fails.
@@ -132,16 +131,15 @@ pub fn publish(
     repository: &Repository,
     wish: &Wish,
     environment: &BTreeMap<String, String>,
+    before_push: impl FnOnce(&Upstream),
 ) -> Result<Report, Hindered> {
-    let ready = repository.ready(wish.reach)?;
-    let staging = Staging::begin(repository, &ready)?;
+    let turn = Turn::take(repository)?;
+    let mut ready = repository.ready(wish.reach)?;
+    let upstream = ready.upstream.take().filter(|_| wish.reach == Reach::Upstream);
+    let staging = Staging::begin(repository, &ready, &turn)?;
     let (tree, place) = match &wish.of {
         Source::Draft => (staging.take_draft()?, Place::There),
-        Source::Commit(revision) => {
-            let old = repository.commit(revision)?;
-            let old = old.ok_or_else(|| Obstacle::NoSuchCommit { revision: revision.clone() })?;
-            (staging.take_commit(&old)?, Place::Elsewhere)
-        }
+        Source::Commit(revision) => (staging.take_commit(&repository.named(revision)?)?, Place::Elsewhere),
     };
     let before = match &ready.parent {
         Some(parent) => container_of(repository, parent)?.files,
@@ -152,31 +150,37 @@ pub fn publish(
     if report.examined.fault().is_some() {
         return Ok(report);
     }
-    if report.files.is_empty() {
-        report.outcome = push_what_waits(repository, wish, &ready)?;
-        return Ok(report);
-    }
-    if wish.mode == Mode::Look {
+    let newest = if report.files.is_empty() {
+        // A push that was refused before is made up for.
+        ready.parent.filter(|_| upstream.as_ref().is_some_and(|upstream| !upstream.unpushed.is_empty()))
+    } else if wish.mode == Mode::Look {
         report.outcome = Outcome::WouldPublish;
-        return Ok(report);
-    }
-    let message = message(repository, wish)?;
-    repository.before_commit(&staging)?;
-    let hooked = staging.write()?;
-    if hooked != tree {
-        report = look.at(&hooked)?;
-        if report.examined.fault().is_some() {
-            return Ok(report);
+        None
+    } else {
+        let message = message(repository, wish)?;
+        repository.before_commit(&staging)?;
+        let hooked = staging.write()?;
+        if hooked != tree {
+            report = look.at(&hooked)?;
+            if report.examined.fault().is_some() {
+                return Ok(report);
+            }
         }
-    }
-    let made = repository.make_commit(&staging, &ready, &hooked, &message, place)?;
-    let push = match (wish.reach, &ready.upstream) {
-        (Reach::Upstream, Some(upstream)) => {
-            repository.push(&made.commit, upstream).map_or_else(Push::Failed, |()| Push::Done)
-        }
-        _ => Push::NotAsked,
+        let commit = repository.make_commit((&turn, &staging), &ready, &hooked, &message, place)?;
+        report.outcome = Outcome::Published(commit.clone());
+        Some(commit)
     };
-    report.outcome = Outcome::Published(Published { commit: made.commit, push, left_behind: made.left_behind });
+    report.push = match (upstream, newest, &report.outcome) {
+        (Some(to), Some(_), _) | (Some(to), _, Outcome::WouldPublish) if wish.mode == Mode::Look => {
+            Some(Push { to, end: PushEnd::Would })
+        }
+        (Some(to), Some(newest), _) => {
+            before_push(&to);
+            let end = repository.push(&newest, &to).map_or_else(PushEnd::Failed, |()| PushEnd::Done(newest));
+            Some(Push { to, end })
+        }
+        _ => None,
+    };
     Ok(report)
 }
 
@@ -200,8 +204,7 @@ impl Look<'_> {
         let examined = Examined { changes, ..examine(files, &tree.to_string(), self.environment) };
         let fault = examined.fault();
         let impact = if fault.is_none() { self.impact(&examined, &after) } else { Known::Nothing };
-        let mut ignored = self.staging.ignored()?;
-        ignored.retain(|path| folder::is_read(path));
+        let ignored = self.repository.ignored()?.into_iter().map(|file| file.path).collect();
         Ok(Report {
             examined,
             branch: self.branch.to_owned(),
@@ -209,6 +212,7 @@ impl Look<'_> {
             impact,
             ignored,
             outcome: fault.unwrap_or(Outcome::Nothing),
+            push: None,
         })
     }
 
@@ -276,25 +280,13 @@ fn compile(files: &Sources, version: &str, environment: &BTreeMap<String, String
     load::load(files, options)
 }
 
-/// A push that was refused before is made up for, now that there is nothing new.
-fn push_what_waits(repository: &Repository, wish: &Wish, ready: &Ready) -> Result<Outcome, Hindered> {
-    match (wish.mode, wish.reach, &ready.upstream, &ready.parent) {
-        (Mode::Publish, Reach::Upstream, Some(upstream), Some(parent)) if upstream.ahead > 0 => {
-            repository.push(parent, upstream)?;
-            Ok(Outcome::Pushed(parent.clone()))
-        }
-        _ => Ok(Outcome::Nothing),
-    }
-}
-
 fn message(repository: &Repository, wish: &Wish) -> Result<String, Hindered> {
     let given = wish.message.as_deref().map(str::trim).filter(|message| !message.is_empty());
     match (given, &wish.of) {
         (Some(message), _) => Ok(message.to_owned()),
         (None, Source::Draft) => Err(Obstacle::NoMessage.into()),
         (None, Source::Commit(revision)) => {
-            let old = repository.commit(revision)?;
-            let old = old.ok_or_else(|| Obstacle::NoSuchCommit { revision: revision.clone() })?;
+            let old = repository.named(revision)?;
             let subject = repository.subject(&old)?;
             Ok(format!("Roll back to \"{subject}\"\n\nrules/ and tags/ are as they were in {}.", old.name()))
         }

@@ -5,15 +5,14 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::bail;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Context, Exit, Format, line, lines, report as report_findings};
+use super::{Context, Exit, Format, line, lines, refused, report as report_findings};
 use crate::{
     container::{diff, folder},
-    git::{Changed, Hindered, How, Reach, Repository},
-    publish::{self, Known, Mode, Outcome, Published, Push, Report, Source, Wish},
+    git::{Changed, Commit, Hindered, How, Obstacle, Reach, Repository, There, Unpushed, Upstream},
+    publish::{self, Known, Mode, Outcome, Push, PushEnd, Report, Source, Wish},
     settings::readable_environment,
 };
 
@@ -42,7 +41,6 @@ pub struct Publish {
 
 impl Publish {
     pub(super) fn run(self, context: &Context) -> anyhow::Result<Exit> {
-        let repository = repository(context)?;
         let wish = Wish {
             of: self.rollback.map_or(Source::Draft, Source::Commit),
             message: self.message,
@@ -50,91 +48,80 @@ impl Publish {
             reach: if self.push { Reach::Upstream } else { Reach::Here },
             data: self.data,
         };
+        let before_push = |to: &Upstream| {
+            if context.format != Format::Json && !to.unpushed.is_empty() {
+                // If standard error is gone, so is whoever could stop it.
+                let words = format_args!("tidegate: to {} go {}", to.shown(), waiting(&to.unpushed));
+                let _ = line(&mut io::stderr(), words);
+            }
+        };
+        let environment = readable_environment(&self.allow_env);
+        let published =
+            repository(context).and_then(|repository| publish::publish(&repository, &wish, &environment, before_push));
+        let report = match published {
+            Ok(report) => report,
+            Err(hindered) => return refused(context.format, "not published: ", &hindered),
+        };
         let mut out = io::stdout().lock();
-        match publish::publish(&repository, &wish, &readable_environment(&self.allow_env)) {
-            Ok(report) => {
-                match context.format {
-                    Format::Json => {
-                        serde_json::to_writer_pretty(&mut out, &as_json(&report))?;
-                        writeln!(out)?;
-                    }
-                    Format::Text | Format::Github => as_text(&mut out, context, &report, &wish)?,
-                }
-                Ok(exit(&report.outcome))
+        match context.format {
+            Format::Json => {
+                serde_json::to_writer_pretty(&mut out, &as_json(&report))?;
+                writeln!(out)?;
             }
-            Err(Hindered::Obstacle(obstacle)) => {
-                if context.format == Format::Json {
-                    let why = json!({ "outcome": "refused", "code": obstacle.code(), "reason": obstacle.to_string(),
-                        "help": obstacle.way_out() });
-                    serde_json::to_writer_pretty(&mut out, &why)?;
-                    writeln!(out)?;
-                } else {
-                    lines(&mut io::stderr(), &format!("tidegate: not published: {obstacle}"))?;
-                    lines(&mut io::stderr(), &format!("  {}", obstacle.way_out()))?;
-                }
-                Ok(Exit::CouldNot)
-            }
-            Err(Hindered::Git(error)) => Err(error.into()),
+            Format::Text | Format::Github => as_text(&mut out, context, &report, &wish)?,
         }
+        Ok(exit(&report))
     }
 }
 
 /// The repository of the container, which must be there.
-pub(super) fn repository(context: &Context) -> anyhow::Result<Repository> {
-    let Some(repository) = Repository::find(&context.folder)? else {
+pub(super) fn repository(context: &Context) -> Result<Repository, Hindered> {
+    if !context.folder.is_dir() {
+        return Err(Obstacle::NoFolder { folder: context.folder.clone() }.into());
+    }
+    Repository::find(&context.folder)?.ok_or_else(|| {
         let folder = context.folder.canonicalize().unwrap_or_else(|_| context.folder.clone());
-        bail!("{} lies in no git repository; make one there with git init", folder.display());
-    };
-    Ok(repository)
+        Obstacle::NoRepository { folder }.into()
+    })
 }
 
-fn exit(outcome: &Outcome) -> Exit {
-    match outcome {
-        Outcome::WouldPublish | Outcome::Pushed(_) => Exit::Fine,
-        Outcome::Published(Published { push: Push::Failed(_), .. } | Published { left_behind: Some(_), .. }) => {
+fn exit(report: &Report) -> Exit {
+    match (&report.outcome, report.push.as_ref().map(|push| &push.end)) {
+        (Outcome::Broken | Outcome::Failing, _) | (_, Some(PushEnd::Failed(_))) | (Outcome::Nothing, None) => {
             Exit::FoundWrong
         }
-        Outcome::Published(_) => Exit::Fine,
-        Outcome::Nothing | Outcome::Broken | Outcome::Failing => Exit::FoundWrong,
+        (Outcome::Nothing | Outcome::WouldPublish | Outcome::Published(_), _) => Exit::Fine,
     }
 }
 
 fn as_text(out: &mut (impl Write + IsTerminal), context: &Context, report: &Report, wish: &Wish) -> anyhow::Result<()> {
     let examined = &report.examined;
-    if !matches!(report.outcome, Outcome::Nothing | Outcome::Pushed(_)) && !examined.diagnostics.is_empty() {
+    if !matches!(report.outcome, Outcome::Nothing) && !examined.diagnostics.is_empty() {
         report_findings(out, context, &examined.diagnostics, &examined.sources)?;
         writeln!(out)?;
     }
-    writeln!(out, "check: {}", examined.diagnostics.summary())?;
-    if matches!(report.outcome, Outcome::Broken) {
-        writeln!(out, "not published: mend what is broken")?;
-        return Ok(());
-    }
-    let mut failed = 0;
-    for (path, case) in examined.failed() {
-        failed += 1;
-        line(out, format_args!("FAILED {path}:{}: {}", case.place.line, case.name))?;
-        for difference in &case.differences {
-            line(out, format_args!("    {difference}"))?;
-        }
-    }
-    match examined.cases.len() {
-        0 => writeln!(out, "test: there are no test cases")?,
-        cases => writeln!(out, "test: {} passed, {failed} failed", cases - failed)?,
-    }
-    if matches!(report.outcome, Outcome::Failing) {
-        writeln!(out, "not published: mend the draft, or what its test cases expect")?;
-        return Ok(());
-    }
+    line(out, format_args!("check: {}", examined.diagnostics.summary()))?;
     for path in &report.ignored {
         line(out, format_args!("left out, because git is told to ignore it: {path}"))?;
     }
-    match &report.outcome {
-        Outcome::Nothing => nothing(out, wish)?,
-        Outcome::Pushed(commit) => line(out, format_args!("nothing new to publish; pushed {commit}"))?,
-        _ => {
+    if !matches!(report.outcome, Outcome::Broken) {
+        tested(out, report)?;
+    }
+    match (&report.outcome, &wish.of) {
+        (Outcome::Broken | Outcome::Failing, Source::Commit(revision)) => {
+            line(out, format_args!("not published: {revision} does not pass today; tidegate versions lists others"))?;
+        }
+        (Outcome::Broken, Source::Draft) => writeln!(out, "not published: mend what is broken")?,
+        (Outcome::Failing, Source::Draft) => {
+            writeln!(out, "not published: mend the draft, or what its test cases expect")?;
+        }
+        (Outcome::Nothing, _) => {
+            nothing(out, report, wish)?;
+            pushed(out, report)?;
+        }
+        (Outcome::WouldPublish | Outcome::Published(_), _) => {
             writeln!(out)?;
-            out.write_all(diff::text(&examined.changes).as_bytes())?;
+            lines(out, &diff::text(&examined.changes))?;
             files(out, &report.files)?;
             match &report.impact {
                 Known::Impact(impact) => lines(out, &format!("\n{impact}"))?,
@@ -145,21 +132,39 @@ fn as_text(out: &mut (impl Write + IsTerminal), context: &Context, report: &Repo
                 Known::Nothing => {}
             }
             writeln!(out)?;
-            published(out, report)?;
+            published(out, report, wish)?;
+            pushed(out, report)?;
         }
     }
     Ok(())
 }
 
-fn nothing(out: &mut impl Write, wish: &Wish) -> io::Result<()> {
-    match &wish.of {
-        Source::Draft => writeln!(out, "nothing to publish: rules/ and tags/ are as HEAD has them; edit them first"),
-        Source::Commit(revision) => line(
-            out,
-            format_args!(
-                "nothing to publish: rules/ and tags/ are those of {revision}; tidegate versions lists others"
-            ),
-        ),
+fn tested(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    let examined = &report.examined;
+    let mut failed = 0;
+    for (path, case) in examined.failed() {
+        failed += 1;
+        line(out, format_args!("FAILED {path}:{}: {}", case.place.line, case.name))?;
+        for difference in &case.differences {
+            line(out, format_args!("    {difference}"))?;
+        }
+    }
+    match examined.cases.len() {
+        0 => writeln!(out, "test: there are no test cases"),
+        cases => writeln!(out, "test: {} passed, {failed} failed", cases - failed),
+    }
+}
+
+fn nothing(out: &mut impl Write, report: &Report, wish: &Wish) -> io::Result<()> {
+    match (&wish.of, &report.push) {
+        (_, Some(_)) => writeln!(out, "nothing new to publish"),
+        (Source::Draft, None) => {
+            writeln!(out, "nothing to publish: rules/ and tags/ are as HEAD has them; edit them first")
+        }
+        (Source::Commit(revision), None) => {
+            let words = "tidegate versions lists others";
+            line(out, format_args!("nothing to publish: rules/ and tags/ are those of {revision}; {words}"))
+        }
     }
 }
 
@@ -171,7 +176,7 @@ fn files(out: &mut impl Write, files: &[Changed]) -> io::Result<()> {
         line(out, format_args!("  {} {}{unread}", how(file.how), file.path))?;
     }
     match files.len().checked_sub(MAX_SHOWN) {
-        Some(more) if more > 0 => writeln!(out, "  and {more} more files"),
+        Some(more) if more > 0 => line(out, format_args!("  and {more} more files")),
         _ => Ok(()),
     }
 }
@@ -184,40 +189,70 @@ fn how(how: How) -> &'static str {
     }
 }
 
-fn published(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    let Outcome::Published(Published { commit, push, left_behind }) = &report.outcome else {
-        return line(out, format_args!("would be published on {}; nothing was changed", report.branch));
-    };
-    line(out, format_args!("published as {commit} on {}", report.branch))?;
-    if let Some(words) = left_behind {
-        line(out, format_args!("but the files here did not come along: {words}"))?;
+fn published(out: &mut impl Write, report: &Report, wish: &Wish) -> io::Result<()> {
+    match &report.outcome {
+        Outcome::Published(commit) => line(out, format_args!("published as {commit} on {}", report.branch))?,
+        _ => line(out, format_args!("would be published on {}; nothing was changed", report.branch))?,
     }
-    match push {
-        Push::NotAsked => writeln!(out, "a server on this repository looks at HEAD every second and takes it"),
-        Push::Done => writeln!(out, "pushed; servers that follow the branch take it when they ask next"),
-        Push::Failed(error) => {
-            line(out, format_args!("not pushed: {error}"))?;
-            writeln!(out, "  it is committed here; tidegate publish --push tries again")
+    match wish.reach {
+        Reach::Here if wish.mode == Mode::Publish => {
+            writeln!(out, "a server on this repository looks at HEAD every second and takes it")
         }
+        Reach::Here | Reach::Upstream => Ok(()),
     }
 }
 
-fn as_json(report: &Report) -> Value {
-    let Report { examined, branch, files, impact, ignored, outcome } = report;
-    let (name, commit, push, left_behind) = match outcome {
-        Outcome::Nothing => ("nothing", None, None, None),
-        Outcome::Broken => ("broken", None, None, None),
-        Outcome::Failing => ("failing", None, None, None),
-        Outcome::WouldPublish => ("would_publish", None, None, None),
-        Outcome::Pushed(commit) => ("pushed", Some(commit), None, None),
-        Outcome::Published(Published { commit, push, left_behind }) => {
-            let push = match push {
-                Push::NotAsked => None,
-                Push::Done => Some(json!({ "done": true })),
-                Push::Failed(error) => Some(json!({ "done": false, "reason": error.to_string() })),
-            };
-            ("published", Some(commit), push, left_behind.as_ref())
+fn pushed(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    let Some(push) = &report.push else { return Ok(()) };
+    let place = match push.to.there {
+        There::Branch => push.to.shown(),
+        There::Nothing => format!("{}, which was not there", push.to.shown()),
+    };
+    match &push.end {
+        PushEnd::Would => line(out, format_args!("would be pushed to {place}"))?,
+        PushEnd::Done(commit) => {
+            line(
+                out,
+                format_args!("pushed {commit} to {place}; servers that follow the branch take it when they ask next"),
+            )?;
         }
+        PushEnd::Failed(hindered) => {
+            lines(out, &format!("not pushed: {hindered}\n  {}; what is committed here stays", hindered.way_out()))?;
+            return Ok(());
+        }
+    }
+    if !push.to.unpushed.is_empty() {
+        line(out, format_args!("  with {}", waiting(&push.to.unpushed)))?;
+    }
+    Ok(())
+}
+
+/// Commits that were made before and go with it.
+fn waiting(commits: &[Unpushed]) -> String {
+    const MAX_NAMED: usize = 5;
+    let named = commits.iter().take(MAX_NAMED).map(|one| format!("{} \"{}\"", one.commit, one.subject));
+    let mut text = match commits.len() {
+        1 => "1 commit that was not there yet: ".to_owned(),
+        count => format!("{count} commits that were not there yet: "),
+    };
+    text += &named.collect::<Vec<_>>().join(", ");
+    if let Some(more) = commits.len().checked_sub(MAX_NAMED).filter(|more| *more > 0) {
+        text += &format!(" and {more} more");
+    }
+    text
+}
+
+fn as_json(report: &Report) -> Value {
+    let Report { examined, branch, files, impact, ignored, outcome, push } = report;
+    let (name, commit) = match outcome {
+        Outcome::Nothing => match push.as_ref().map(|push| &push.end) {
+            Some(PushEnd::Done(commit)) => ("pushed", Some(commit)),
+            _ => ("nothing", None),
+        },
+        Outcome::Broken => ("broken", None),
+        Outcome::Failing => ("failing", None),
+        Outcome::WouldPublish => ("would_publish", None),
+        Outcome::Published(commit) => ("published", Some(commit)),
     };
     let impact = match impact {
         Known::Impact(impact) => Some(impact),
@@ -233,14 +268,30 @@ fn as_json(report: &Report) -> Value {
     json!({
         "outcome": name,
         "branch": branch,
-        "commit": commit.map(crate::git::Commit::name),
-        "push": push,
-        "left_behind": left_behind,
+        "commit": commit.map(Commit::name),
+        "push": push.as_ref().map(push_as_json),
         "diagnostics": examined.diagnostics,
         "cases": { "passed": examined.cases.len() - failed.len(), "failed": failed },
         "changes": examined.changes,
         "impact": impact,
         "files": files,
         "ignored": ignored,
+    })
+}
+
+fn push_as_json(push: &Push) -> Value {
+    let earlier = push.to.unpushed.iter().map(|one| json!({ "commit": one.commit.name(), "subject": one.subject }));
+    let hindered = match &push.end {
+        PushEnd::Would | PushEnd::Done(_) => None,
+        PushEnd::Failed(hindered) => Some(hindered),
+    };
+    json!({
+        "done": matches!(push.end, PushEnd::Done(_)),
+        "to": push.to.shown(),
+        "new": push.to.there == There::Nothing,
+        "earlier": earlier.collect::<Vec<_>>(),
+        "code": hindered.map(Hindered::code),
+        "reason": hindered.map(ToString::to_string),
+        "help": hindered.map(Hindered::way_out),
     })
 }

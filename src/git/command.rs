@@ -1,15 +1,19 @@
 //! One run of the `git` program: takes a folder and arguments, gives the exit code and what git wrote.
 //!
-//! Git must never wait for a person, write in another language, or take its repository from the environment that we were
-//! started in; and it ends in time, or is ended with everything that it started.
+//! Git must never ask for anything by itself, write in another language, or take its repository from the environment that
+//! we were started in; and it ends in time, or is ended with everything that it started. What runs programs of the user's,
+//! such as hooks, takes the time that those need: it is said on a terminal what is waited for, and Ctrl-C ends all of it.
 
 use std::{
     ffi::OsStr,
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Read, Write as _},
     os::unix::process::CommandExt as _,
     path::Path,
     process::{self, ExitStatus, Stdio},
-    sync::mpsc,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, Receiver, RecvTimeoutError},
+    },
     thread,
     time::Duration,
 };
@@ -17,7 +21,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::GitError;
-use crate::settings;
+use crate::{one_line::one_line, settings};
 
 /// For a command that only this machine has to do with.
 const LOCAL_PATIENCE: Duration = Duration::from_secs(30);
@@ -38,8 +42,11 @@ const GLOBAL_OPTIONS: [&str; 12] = [
     "gc.auto=0",
 ];
 
-/// Hooks and signing run programs of the user's, which may wait for a key.
-const USERS_PATIENCE: Duration = Duration::from_secs(300);
+/// For this long nobody wonders what is waited for.
+const WITHOUT_A_WORD: Duration = Duration::from_secs(1);
+
+/// What a hook leaves running may hold our ends of its pipes, and has nothing more to say.
+const AFTER_A_USERS_END: Duration = Duration::from_secs(1);
 
 /// Variables of git that say how an operator reaches and signs things. All others would move us to another repository,
 /// index or output, as inside a hook, and are not handed on.
@@ -66,7 +73,15 @@ pub struct Command {
     /// Names it in errors, such as `ls-tree`.
     what: &'static str,
     input: Option<Vec<u8>>,
-    patience: Duration,
+    limit: Limit,
+}
+
+/// How long a run may take.
+#[derive(Debug)]
+enum Limit {
+    Patience(Duration),
+    /// As long as the user's own programs need. What they are is said once somebody may wonder.
+    Users(String),
 }
 
 /// What git answered.
@@ -89,10 +104,11 @@ impl Command {
         Self::new(folder, options, command)
     }
 
-    /// Runs what the user has set up, such as hooks, which find git as it is for them.
-    pub fn of_user(folder: &Path, what: &'static str) -> Self {
+    /// Runs what the user has set up, such as hooks, which find git and a terminal as they are for them. `waiting` says
+    /// what is done, such as `running the hook pre-commit`.
+    pub fn of_user(folder: &Path, what: &'static str, waiting: impl Into<String>) -> Self {
         let command = Self::bare(folder, &["--no-pager"], what).env("LC_ALL", "C.UTF-8").env("GIT_EDITOR", ":");
-        command.patience(USERS_PATIENCE)
+        Self { limit: Limit::Users(waiting.into()), ..command }
     }
 
     fn new(folder: &Path, options: &[&str], what: &'static str) -> Self {
@@ -110,11 +126,13 @@ impl Command {
         command
             .envs([("GIT_TERMINAL_PROMPT", "0"), ("GIT_ASKPASS", ""), ("SSH_ASKPASS_REQUIRE", "never")])
             .envs([("GCM_INTERACTIVE", "never"), ("GIT_NO_REPLACE_OBJECTS", "1"), ("LC_ALL", "C")])
+            // It would go before the language that the line above asks for.
+            .env_remove("LANGUAGE")
             .arg("-C")
             .arg(folder)
             .args(options)
             .arg(what);
-        Self { command, what, input: None, patience: LOCAL_PATIENCE }
+        Self { command, what, input: None, limit: Limit::Patience(LOCAL_PATIENCE) }
     }
 
     pub fn args(mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
@@ -134,7 +152,7 @@ impl Command {
 
     /// After this long git is ended.
     pub fn patience(self, patience: Duration) -> Self {
-        Self { patience, ..self }
+        Self { limit: Limit::Patience(patience), ..self }
     }
 
     /// Runs it; whatever git answers is `Ok`.
@@ -144,8 +162,10 @@ impl Command {
     pub fn run(mut self) -> Result<Answer, GitError> {
         let stdin = if self.input.is_some() { Stdio::piped() } else { Stdio::null() };
         self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // With a group of its own, so that what it started, such as ssh, can be ended with it.
-        self.command.process_group(0);
+        if let Limit::Patience(_) = self.limit {
+            // With a group of its own, so that what it started, such as ssh, can be ended with it.
+            self.command.process_group(0);
+        }
         let what = self.what;
         let failed = |error| GitError::Io { what, error };
         let mut child = self.command.spawn().map_err(|error| match error.kind() {
@@ -153,6 +173,7 @@ impl Command {
             _ => failed(error),
         })?;
         let group = Pid::from_child(&child);
+        let (output, errors) = (Reading::begin(child.stdout.take()), Reading::begin(child.stderr.take()));
         let (done, ended) = mpsc::channel();
         let stdin = child.stdin.take();
         let input = self.input.take();
@@ -161,28 +182,88 @@ impl Command {
                 // That git reads no further is no fault: its exit code says what is.
                 thread::Builder::new().name("git-input".into()).spawn(move || stdin.write_all(&input))
             });
-            let output = child.wait_with_output();
+            let status = child.wait();
             drop(writing);
-            let _ = done.send(output);
+            let _ = done.send(status);
         };
-        let waiting = thread::Builder::new().name("git".into()).spawn(wait);
-        let output = match waiting {
-            Ok(_) => ended.recv_timeout(self.patience),
-            Err(error) => {
-                let _ = kill_process_group(group, Signal::KILL);
-                return Err(failed(error));
-            }
-        };
-        match output {
-            Ok(output) => {
-                let output = output.map_err(failed)?;
-                Answer::new(what, output.status, output.stdout, &output.stderr)
+        let started = thread::Builder::new().name("git".into()).spawn(wait).map(drop);
+        let started = started.and_then(|()| Ok((output?, errors?)));
+        let (output, errors) = started.map_err(|error| {
+            let _ = kill_process_group(group, Signal::KILL);
+            failed(error)
+        })?;
+        match self.limit.until(&ended) {
+            Ok(status) => {
+                let status = status.map_err(failed)?;
+                Answer::new(what, status, output.end(&self.limit), &errors.end(&self.limit))
             }
             Err(_) => {
                 let _ = kill_process_group(group, Signal::KILL);
-                Err(GitError::TimedOut { what, patience: self.patience })
+                let patience = if let Limit::Patience(patience) = self.limit { patience } else { Duration::ZERO };
+                Err(GitError::TimedOut { what, patience })
             }
         }
+    }
+}
+
+impl Limit {
+    /// Waits for the end.
+    fn until<T>(&self, ended: &Receiver<T>) -> Result<T, RecvTimeoutError> {
+        let waiting = match self {
+            Self::Patience(patience) => return ended.recv_timeout(*patience),
+            Self::Users(waiting) => waiting,
+        };
+        match ended.recv_timeout(WITHOUT_A_WORD) {
+            Err(RecvTimeoutError::Timeout) => {}
+            ended => return ended,
+        }
+        let mut terminal = io::stderr();
+        if terminal.is_terminal() {
+            // If it is gone, nobody wonders.
+            let _ = writeln!(terminal, "tidegate: {} … (Ctrl-C ends it)", one_line(waiting));
+        }
+        ended.recv().map_err(RecvTimeoutError::from)
+    }
+}
+
+/// What is read while git runs.
+struct Reading {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    ended: Receiver<()>,
+}
+
+impl Reading {
+    fn begin(stream: Option<impl Read + Send + 'static>) -> io::Result<Self> {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let (done, ended) = mpsc::channel();
+        let into = Arc::clone(&bytes);
+        let read = move || {
+            let mut part = vec![0; 1 << 16];
+            let mut stream = stream;
+            while let Some(stream) = &mut stream {
+                match stream.read(&mut part) {
+                    Ok(0) => break,
+                    Ok(count) => {
+                        let part = part.get(..count).unwrap_or_default();
+                        into.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(part);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(_) => break,
+                }
+            }
+            let _ = done.send(());
+        };
+        thread::Builder::new().name("git-output".into()).spawn(read)?;
+        Ok(Self { bytes, ended })
+    }
+
+    /// All of it, now that git has ended.
+    fn end(self, limit: &Limit) -> Vec<u8> {
+        let _ = self.ended.recv_timeout(match limit {
+            Limit::Patience(patience) => *patience,
+            Limit::Users(_) => AFTER_A_USERS_END,
+        });
+        std::mem::take(&mut *self.bytes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -219,6 +300,8 @@ impl Answer {
 
     pub(super) fn says_unknown_revision(&self) -> bool {
         let unknown = ["unknown revision", "Needed a single revision", "ambiguous argument"];
-        self.code == Some(128) && unknown.iter().any(|words| self.errors.contains(words))
+        // Of a line that a reflog does not have, nothing is said.
+        let is_silent = self.errors.is_empty();
+        self.code == Some(128) && (is_silent || unknown.iter().any(|words| self.errors.contains(words)))
     }
 }

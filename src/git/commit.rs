@@ -1,18 +1,10 @@
 //! Makes a commit of a tree that was looked at before: takes the tree, its parent and a message; gives the commit. Hooks
-//! and signing are those that the user has set up. The branch moves only if it still is where it was.
+//! and signing are those that the user has set up. Git's index and the working tree come along first, and the branch moves
+//! last, only if it still is where it was: whatever fails or is killed on the way leaves a draft, and no version half made.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    process, thread,
-    time::Duration,
-};
+use std::{fs, io, path::PathBuf};
 
-use super::{Commit, GitError, Hindered, Obstacle, Ready, Repository, Staging};
-
-/// How often git's index is looked for while another program holds it.
-const LOOKS_FOR_THE_INDEX: u32 = 25;
-const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+use super::{Commit, GitError, Hindered, Obstacle, Ready, Repository, Staging, Turn, error, turn::patiently};
 
 /// Where the files of a new version lie in the working tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,14 +13,6 @@ pub enum Place {
     There,
     /// They must be written.
     Elsewhere,
-}
-
-/// A commit that was made.
-#[derive(Debug)]
-pub struct Made {
-    pub commit: Commit,
-    /// Why the working tree or git's index did not come along; the version is published all the same.
-    pub left_behind: Option<String>,
 }
 
 impl Repository {
@@ -46,17 +30,13 @@ impl Repository {
     /// A hook refuses, somebody else moved the branch, the working tree cannot follow, or git fails.
     pub fn make_commit(
         &self,
-        staging: &Staging<'_>,
+        (turn, staging): (&Turn, &Staging<'_>),
         ready: &Ready,
         tree: &Commit,
         message: &str,
         files: Place,
-    ) -> Result<Made, Hindered> {
-        let parent = ready.parent.as_ref();
-        if let (Place::Elsewhere, Some(parent)) = (files, parent) {
-            self.write_files(parent, tree, &["--dry-run"])?;
-        }
-        let draft = Message { path: self.own_path(&format!("tidegate-{}.message", process::id()))? };
+    ) -> Result<Commit, Hindered> {
+        let draft = Message { path: turn.file("message") };
         draft.write(message)?;
         let path = draft.path.to_string_lossy().into_owned();
         self.hook("prepare-commit-msg", Some(staging), &[&path, "message"])?;
@@ -65,53 +45,65 @@ impl Repository {
         if text.is_empty() {
             return Err(Obstacle::NoMessage.into());
         }
-        let commit = self.write_commit(tree, parent, text)?;
-        self.move_branch(ready, &commit, message)?;
-        let came_along = match (files, parent) {
-            (Place::Elsewhere, Some(parent)) => self.write_files(parent, &commit, &[]),
-            // Git's own index learns what was committed; whatever was edited since is the next draft.
-            _ => self.forget_staged().map_err(Hindered::from),
-        };
+        let commit = self.write_commit(tree, ready.parent.as_ref(), text)?;
+        // Hooks and signing may have taken long.
+        if self.current_branch()?.as_ref() != Some(&ready.branch) || self.commit("HEAD")? != ready.parent {
+            return Err(Obstacle::Moved.into());
+        }
+        let before = patiently(|| Ok(self.writer("write-tree").run()?.text()?))?;
+        match (files, &ready.parent) {
+            (Place::Elsewhere, Some(parent)) => patiently(|| self.write_files(parent, tree))?,
+            _ => patiently(|| self.stage(Some(tree.name())))?,
+        }
+        if let Err(why) = self.move_branch(ready, &commit, message) {
+            let is_moved = matches!(why, Hindered::Obstacle(Obstacle::Moved));
+            let back = match (files, self.commit("HEAD")?) {
+                (Place::Elsewhere, Some(head)) => patiently(|| self.write_files(tree, &head)),
+                _ if is_moved => patiently(|| self.stage(None)),
+                _ => patiently(|| self.stage(Some(before.trim_end()))),
+            };
+            let Err(words) = back else { return Err(why) };
+            let parts = self.parts().into();
+            return Err(Obstacle::Stranded { why: Box::new(why), words: words.to_string(), parts }.into());
+        }
         // Too late to refuse anything.
         let _ = self.hook("post-commit", None, &[]);
-        Ok(Made { commit, left_behind: came_along.err().map(|hindered| hindered.to_string()) })
+        Ok(commit)
     }
 
-    /// Another program may have git's index in its hands, for a moment as a rule.
-    #[expect(clippy::disallowed_methods, reason = "the program that holds it tells nobody of its end")]
-    fn forget_staged(&self) -> Result<(), GitError> {
-        let parts = self.parts();
-        for _ in 0..LOOKS_FOR_THE_INDEX {
-            match self.writer("reset").args(["--quiet", "--"]).args(&parts).run()?.bytes() {
-                Err(GitError::Failed { words, .. }) if words.contains("index.lock") => thread::sleep(BETWEEN_LOOKS),
-                ended => return ended.map(drop),
-            }
+    /// Makes git's index have the container as a tree has it; as HEAD has it where none is given.
+    fn stage(&self, tree: Option<&str>) -> Result<(), Hindered> {
+        let reset = self.writer("reset").args(["--quiet"]).args(tree).args(["--"]).args(self.parts());
+        Ok(reset.run()?.bytes().map(drop)?)
+    }
+
+    /// Brings the working tree and git's index from one tree to another. Loses nothing: git refuses instead.
+    fn write_files(&self, from: &Commit, to: &Commit) -> Result<(), Hindered> {
+        // A file that was merely touched is no edit.
+        let refreshed = self.writer("update-index").args(["-q", "--refresh"]).run()?;
+        if let Some(file) = GitError::failed("update-index", &refreshed.errors).lock() {
+            return Err(Obstacle::Locked { file: file.to_owned() }.into());
         }
-        let words = format!(
-            "another program holds git's index, which still has the version before; once that program has ended, run git \
-             reset -q -- {}, or the next commit by hand would undo this version",
-            parts.join(" ")
-        );
-        Err(GitError::Failed { what: "reset", words })
-    }
-
-    /// Brings the working tree and git's index from one commit to another. Loses nothing: git refuses instead.
-    fn write_files(&self, from: &Commit, to: &Commit, options: &[&str]) -> Result<(), Hindered> {
-        let read = self.writer("read-tree").args(["-m", "-u"]).args(options).args([from.name(), to.name()]);
-        match read.run()?.bytes() {
-            Ok(_) => Ok(()),
-            Err(GitError::Failed { words, .. }) => Err(Obstacle::InTheWay { words }.into()),
-            Err(error) => Err(error.into()),
+        let read = self.writer("read-tree").args(["-m", "-u", from.name(), to.name()]);
+        match read.run()?.bytes().map_err(Hindered::from) {
+            Err(Hindered::Git(GitError::Failed { words, .. })) => Err(Obstacle::InTheWay { words }.into()),
+            ended => ended.map(drop),
         }
     }
 
-    fn write_commit(&self, tree: &Commit, parent: Option<&Commit>, message: Vec<u8>) -> Result<Commit, GitError> {
+    fn write_commit(&self, tree: &Commit, parent: Option<&Commit>, message: Vec<u8>) -> Result<Commit, Hindered> {
         let parent = parent.map(|parent| ["-p", parent.name()]);
         let signed = self.reader("config").args(["--type=bool", "--get", "commit.gpgSign"]).run()?;
         let sign = (signed.output.starts_with(b"true")).then_some("-S");
-        let command = self.of_user("commit-tree").args(parent.into_iter().flatten()).args(sign);
-        let name = command.args(["-F", "-", tree.name()]).input(message).run()?.text()?;
-        Commit::new(name.trim_end()).ok_or_else(|| GitError::unreadable("commit-tree"))
+        let command = self.of_user("commit-tree", "signing the commit");
+        let command = command.args(parent.into_iter().flatten()).args(sign).args(["-F", "-", tree.name()]);
+        match command.input(message).run()?.text() {
+            Ok(name) => {
+                Commit::new(name.trim_end()).ok_or_else(|| GitError::unreadable("commit-tree")).map_err(Hindered::from)
+            }
+            Err(GitError::Failed { words, .. }) if sign.is_some() => Err(Obstacle::Unsigned { words }.into()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn move_branch(&self, ready: &Ready, to: &Commit, message: &str) -> Result<(), Hindered> {
@@ -119,17 +111,24 @@ impl Repository {
         let reason = format!("tidegate publish: {}", message.lines().next().unwrap_or_default());
         let nothing = "0".repeat(to.name().len());
         let from = ready.parent.as_ref().map_or(&*nothing, Commit::name);
-        let command = self.of_user("update-ref").args(["--create-reflog", "-m", &reason, &name, to.name(), from]);
-        match command.run()?.bytes() {
-            Ok(_) => Ok(()),
-            Err(GitError::Failed { .. }) if self.commit("HEAD")? != ready.parent => Err(Obstacle::Moved.into()),
-            Err(error) => Err(error.into()),
+        let command = self.of_user("update-ref", "running the hook reference-transaction");
+        let answer = command.args(["--create-reflog", "-m", &reason, &name, to.name(), from]).run()?;
+        if answer.code == Some(0) {
+            return Ok(());
         }
+        if let Some((words, _)) = answer.errors.split_once("fatal: ref updates aborted by hook") {
+            return Err(Obstacle::Hook { name: "reference-transaction", words: error::quoted(words) }.into());
+        }
+        if self.commit("HEAD")? != ready.parent {
+            return Err(Obstacle::Moved.into());
+        }
+        Ok(answer.bytes().map(drop)?)
     }
 
     /// Runs a hook if there is one.
     fn hook(&self, name: &'static str, staging: Option<&Staging<'_>>, arguments: &[&str]) -> Result<(), Hindered> {
-        let mut command = self.of_user("hook").args(["run", "--ignore-missing", name]);
+        let mut command = self.of_user("hook", format!("running the hook {name}"));
+        command = command.args(["run", "--ignore-missing", name]);
         if let Some(staging) = staging {
             command = command.env("GIT_INDEX_FILE", staging.index());
         }
@@ -137,7 +136,10 @@ impl Repository {
             command = command.args(["--"]).args(arguments);
         }
         let answer = command.run()?;
-        if answer.code == Some(0) { Ok(()) } else { Err(Obstacle::Hook { name, words: answer.errors }.into()) }
+        if answer.code == Some(0) {
+            return Ok(());
+        }
+        Err(Obstacle::Hook { name, words: error::quoted(&answer.errors) }.into())
     }
 }
 
@@ -149,25 +151,21 @@ struct Message {
 impl Message {
     fn write(&self, text: &str) -> Result<(), GitError> {
         // Hooks add lines at its end.
-        fs::write(&self.path, format!("{text}\n")).map_err(failed)
+        fs::write(&self.path, format!("{text}\n")).map_err(|error| self.failed(error))
     }
 
     fn read(&self) -> Result<Vec<u8>, GitError> {
-        fs::read(&self.path).map_err(failed)
+        fs::read(&self.path).map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: io::Error) -> GitError {
+        GitError::Unwritable { place: self.path.clone(), error }
     }
 }
 
 impl Drop for Message {
     fn drop(&mut self) {
-        remove(&self.path);
+        // If it cannot be removed, the next one tries again.
+        let _ = fs::remove_file(&self.path);
     }
-}
-
-fn remove(path: &Path) {
-    // If it cannot be removed, the next version overwrites it.
-    let _ = fs::remove_file(path);
-}
-
-fn failed(error: io::Error) -> GitError {
-    GitError::Io { what: "commit-tree", error }
 }

@@ -2,7 +2,8 @@
 
 use std::{fmt, io, path::PathBuf, time::Duration};
 
-use super::Commit;
+use super::{Commit, obstacle::shell_word};
+use crate::one_line::one_line;
 
 /// More than this of git's own words helps nobody.
 const MAX_WORDS: usize = 2_000;
@@ -57,6 +58,11 @@ pub enum GitError {
         what: &'static str,
         error: io::Error,
     },
+    /// Something in git's own folder cannot be written.
+    Unwritable {
+        place: PathBuf,
+        error: io::Error,
+    },
 }
 
 impl GitError {
@@ -76,70 +82,118 @@ impl GitError {
     }
 }
 
+impl GitError {
+    /// The file by which another program holds what git was to change.
+    pub(super) fn lock(&self) -> Option<&str> {
+        let Self::Failed { words, .. } = self else { return None };
+        let (_, rest) = words.split_once("Unable to create '")?;
+        rest.split_once("': File exists").map(|(file, _)| file)
+    }
+
+    /// Names it for programs.
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::NotInstalled => "no-git",
+            Self::Dubious { .. } => "dubious",
+            Self::Damaged { .. } => "damaged",
+            Self::NoCommit { .. } => "no-commit",
+            Self::UnknownCommit { .. } => "no-such-commit",
+            Self::AmbiguousCommit { .. } => "ambiguous",
+            Self::NoRules { .. } => "no-rules",
+            Self::TooLarge { .. } => "too-large",
+            Self::TimedOut { .. } => "timed-out",
+            Self::Unwritable { .. } => "unwritable",
+            Self::Failed { .. } | Self::Unreadable { .. } | Self::Io { .. } => "git",
+        }
+    }
+
+    /// What to do next, where that can be told.
+    pub fn way_out(&self) -> Option<String> {
+        let text = match self {
+            Self::NotInstalled => "install it, such as with apt install git",
+            Self::Dubious { place } => {
+                let place = shell_word(place.as_ref());
+                return Some(format!(
+                    "if you do, run as the user of this process: git config --global --add safe.directory {place}"
+                ));
+            }
+            Self::Damaged { .. } => {
+                "see that the user of this process may read it, and whether git fsck finds it damaged"
+            }
+            Self::NoCommit { .. } => "commit rules/ and tags/ first",
+            Self::UnknownCommit { is_shallow: false, .. } => "tidegate versions lists those that are",
+            Self::UnknownCommit { is_shallow: true, .. } => {
+                "tidegate versions lists those that are, and git fetch --unshallow gets older ones"
+            }
+            Self::AmbiguousCommit { .. } => "write more",
+            Self::NoRules { .. } => "commit them",
+            Self::Unwritable { .. } => "publish as a user who may write there, on a disk that is not full",
+            Self::TooLarge { .. }
+            | Self::TimedOut { .. }
+            | Self::Failed { .. }
+            | Self::Unreadable { .. }
+            | Self::Io { .. } => return None,
+        };
+        Some(text.to_owned())
+    }
+
+    /// Whether a server could do without: it may serve files as they lie.
+    pub fn is_of_commits(&self) -> bool {
+        matches!(self, Self::NotInstalled | Self::Damaged { .. } | Self::NoCommit { .. } | Self::NoRules { .. })
+    }
+
+    /// What happened.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::NotInstalled => {
+                "the container lies in a git repository, but the program git was not found".to_owned()
+            }
+            Self::Dubious { place } => format!("git does not trust {place}, because it belongs to another user"),
+            Self::Damaged { place } => {
+                format!("git sees no repository in {}, though it looks like one", place.display())
+            }
+            Self::NoCommit { root } => format!("HEAD of {} names no commit", root.display()),
+            Self::UnknownCommit { revision, .. } => format!("there is no commit {revision:?} here"),
+            Self::AmbiguousCommit { revision, candidates } => {
+                format!("the names of several commits begin with {revision:?}: {}", candidates.join(", "))
+            }
+            Self::NoRules { commit, folder } => format!("commit {commit} has no files in {folder}rules/"),
+            Self::TooLarge { commit, limit } => {
+                format!("the container of commit {commit} is larger than {limit} bytes")
+            }
+            Self::TimedOut { what, patience } => format!("git {what} did not end within {} s", patience.as_secs()),
+            Self::Failed { what, words } if words.is_empty() => format!("git {what} failed without a word"),
+            Self::Failed { what, words } => format!("git {what}: {words}"),
+            Self::Unreadable { what } => format!("git {what} answered something that was not understood"),
+            Self::Io { what, error } => format!("git {what} could not be run: {error}"),
+            Self::Unwritable { place, error } => format!("{} cannot be written: {error}", place.display()),
+        }
+    }
+}
+
 impl fmt::Display for GitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotInstalled => f.write_str(
-                "the container lies in a git repository, but the program git was not found; install it, or serve the files \
-                 as they lie with --draft",
-            ),
-            Self::Dubious { place } => write!(
-                f,
-                "git does not trust {place}, because it belongs to another user; if you do, run as the user of this \
-                 process: git config --global --add safe.directory {}",
-                shell_word(place)
-            ),
-            Self::Damaged { place } => write!(
-                f,
-                "git sees no repository in {}, though it looks like one: see that the user of this process may read it, and \
-                 whether git fsck finds it damaged; or serve the files as they lie with --draft",
-                place.display()
-            ),
-            Self::NoCommit { root } => write!(
-                f,
-                "HEAD of {} names no commit; commit rules/ and tags/ first, or serve the files as they lie with --draft",
-                root.display()
-            ),
-            Self::UnknownCommit { revision, is_shallow } => {
-                write!(f, "there is no commit {revision:?} here; tidegate versions lists those that are")?;
-                if *is_shallow { f.write_str(", and git fetch --unshallow gets older ones") } else { Ok(()) }
-            }
-            Self::AmbiguousCommit { revision, candidates } => {
-                write!(f, "the names of several commits begin with {revision:?}: {}; write more", candidates.join(", "))
-            }
-            Self::NoRules { commit, folder } => write!(
-                f,
-                "commit {commit} has no files in {folder}rules/; commit them, or serve the files as they lie with --draft"
-            ),
-            Self::TooLarge { commit, limit } => {
-                write!(f, "the container of commit {commit} is larger than {limit} bytes")
-            }
-            Self::TimedOut { what, patience } => write!(f, "git {what} did not end within {} s", patience.as_secs()),
-            Self::Failed { what, words } if words.is_empty() => write!(f, "git {what} failed without a word"),
-            Self::Failed { what, words } => write!(f, "git {what}: {words}"),
-            Self::Unreadable { what } => write!(f, "git {what} answered something that was not understood"),
-            Self::Io { what, error } => write!(f, "git {what} could not be run: {error}"),
-        }
+        f.write_str(&self.reason())?;
+        self.way_out().map_or(Ok(()), |way_out| write!(f, "; {way_out}"))
     }
 }
 
 impl std::error::Error for GitError {}
 
-/// A path as a shell takes it back.
-fn shell_word(text: &str) -> String {
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+,@".contains(&byte));
-    if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
-}
-
 /// What git said, on one line, without its credentials.
-fn words(errors: &str) -> String {
+pub(super) fn words(errors: &str) -> String {
     let lines = errors.lines().map(|line| {
         let line = line.trim();
-        ["fatal: ", "error: "].iter().find_map(|start| line.strip_prefix(start)).unwrap_or(line)
+        ["fatal: ", "error: ", "remote: "].iter().find_map(|start| line.strip_prefix(start)).unwrap_or(line)
     });
-    let text = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
-    let text: String = redacted(&text).chars().filter(|letter| !letter.is_control()).take(MAX_WORDS).collect();
-    text
+    let is_told = |line: &&str| !line.is_empty() && !line.starts_with("hint: ");
+    one_line(&redacted(&lines.filter(is_told).collect::<Vec<_>>().join("; "))).chars().take(MAX_WORDS).collect()
+}
+
+/// What a hook said, in its own lines, without credentials.
+pub(super) fn quoted(errors: &str) -> String {
+    let lines: Vec<_> = errors.trim().lines().map(|line| one_line(&redacted(line)).into_owned()).collect();
+    lines.join("\n").chars().take(MAX_WORDS).collect()
 }
 
 /// A text in which addresses have lost their user and password.

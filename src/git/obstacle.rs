@@ -1,23 +1,30 @@
-//! What keeps a version from being published: why, and what to do about it.
+//! What keeps a version from being published: why, and what to do about it. All refusals are here, and all of their words.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
-use super::{Commit, GitError};
+use super::{Commit, GitError, Underway};
 
 /// How many paths a sentence names.
 const MAX_NAMED: usize = 5;
 
-/// Why nothing was published; nothing was changed either.
+/// Why nothing was published. Nothing was changed either, but for [`Obstacle::Stranded`], and for those that a push of what
+/// is committed already can meet.
 #[derive(Debug)]
 pub enum Obstacle {
+    NoFolder {
+        folder: PathBuf,
+    },
+    NoRepository {
+        folder: PathBuf,
+    },
     Bare,
     Detached,
-    /// A merge, a rebase or the like is not finished.
-    Underway {
-        what: &'static str,
-        command: &'static str,
-    },
+    Underway(Underway),
     Conflicts {
+        paths: Vec<String>,
+    },
+    /// Git is told to look away from these files, so it would not see what is lost.
+    Hidden {
         paths: Vec<String>,
     },
     /// Somebody staged what is not part of the draft.
@@ -33,8 +40,25 @@ pub enum Obstacle {
         ahead: usize,
         behind: usize,
     },
+    /// The branch elsewhere was there, and is no more.
+    Gone {
+        remote: String,
+        branch: String,
+    },
     NoUpstream {
         branch: String,
+        to_begin: ToBegin,
+        beside: Beside,
+    },
+    Unreachable {
+        remote: String,
+        words: String,
+    },
+    /// The other side does not take the commit.
+    PushRefused {
+        remote: String,
+        branch: String,
+        words: String,
     },
     /// A server takes its versions from a remote, and this repository is its copy.
     Followed,
@@ -42,25 +66,79 @@ pub enum Obstacle {
     Outrun {
         commit: Commit,
     },
-    /// Rolling back would lose what was edited.
+    /// Rolling back is for a draft without changes.
     Draft {
         paths: Vec<String>,
+        parts: Vec<String>,
     },
     NoRules,
-    NoMessage,
-    NoSuchCommit {
-        revision: String,
+    /// Git is told to ignore all of `rules/`.
+    Ignored {
+        paths: Vec<String>,
+        rule: String,
     },
+    /// The commit that is rolled back to holds no container where this one lies.
+    NoContainer {
+        commit: Commit,
+        folder: String,
+        elsewhere: Option<Elsewhere>,
+    },
+    NoMessage,
     Hook {
         name: &'static str,
         words: String,
     },
+    /// Git does not take the draft's files in as they lie.
+    NotTaken {
+        words: String,
+    },
+    Unsigned {
+        words: String,
+    },
+    /// Another program holds something of git's, or left it behind.
+    Locked {
+        file: String,
+    },
+    /// Another `tidegate publish` is at work.
+    Busy,
     /// Somebody committed meanwhile.
     Moved,
     /// The working tree cannot take the files of the version that is rolled back to.
     InTheWay {
         words: String,
     },
+    /// Something stood in the way at the very end, and what was prepared could not be taken back.
+    Stranded {
+        why: Box<Hindered>,
+        words: String,
+        parts: Vec<String>,
+    },
+}
+
+/// Where else a commit has a container.
+#[derive(Debug)]
+pub struct Elsewhere {
+    /// Empty, or a path that ends in `/`.
+    pub place: String,
+    /// Which of its two folders are there.
+    pub parts: Vec<&'static str>,
+}
+
+/// What a branch needs to go to a branch elsewhere.
+#[derive(Debug)]
+pub enum ToBegin {
+    /// This one is there.
+    Remote(String),
+    NoRemote,
+    /// There is nothing to push yet.
+    Unborn,
+}
+
+/// Whether a server follows a remote into the repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    Server,
+    Nobody,
 }
 
 /// Why something that may be refused did not happen.
@@ -74,67 +152,184 @@ impl Obstacle {
     /// Names it for programs.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::NoFolder { .. } => "no-folder",
+            Self::NoRepository { .. } => "no-repository",
             Self::Bare => "bare",
             Self::Detached => "detached",
-            Self::Underway { .. } => "underway",
+            Self::Underway(_) => "underway",
             Self::Conflicts { .. } => "conflicts",
+            Self::Hidden { .. } => "hidden",
             Self::Staged { .. } => "staged",
             Self::NoIdentity { .. } => "no-identity",
             Self::Behind { .. } => "behind",
+            Self::Gone { .. } => "gone",
             Self::NoUpstream { .. } => "no-upstream",
+            Self::Unreachable { .. } => "unreachable",
+            Self::PushRefused { .. } => "push-refused",
             Self::Followed => "followed",
             Self::Outrun { .. } => "outrun",
             Self::Draft { .. } => "draft",
             Self::NoRules => "no-rules",
+            Self::Ignored { .. } => "ignored",
+            Self::NoContainer { .. } => "no-container",
             Self::NoMessage => "no-message",
-            Self::NoSuchCommit { .. } => "no-such-commit",
             Self::Hook { .. } => "hook",
+            Self::NotTaken { .. } => "not-taken",
+            Self::Unsigned { .. } => "unsigned",
+            Self::Locked { .. } => "locked",
+            Self::Busy => "busy",
             Self::Moved => "moved",
             Self::InTheWay { .. } => "in-the-way",
+            Self::Stranded { .. } => "stranded",
         }
     }
 
     /// What to do next.
     pub fn way_out(&self) -> String {
-        match self {
-            Self::Bare => "clone it, and publish in the clone with --push".to_owned(),
-            Self::Detached => "git switch to a branch, such as main".to_owned(),
-            Self::Underway { command, .. } => {
-                format!("finish it with git {command} --continue, or git {command} --abort")
+        let text = match self {
+            Self::NoFolder { .. } => "name the container's folder with -C",
+            Self::NoRepository { folder } => return format!("make one there: git -C {} init", shell_word(folder)),
+            Self::Bare => "clone it, and publish in the clone with --push",
+            Self::Detached => "git switch to a branch, such as main",
+            Self::Underway(underway) => return underway.way_out(),
+            Self::Conflicts { .. } => "resolve them, then git add the files",
+            Self::Hidden { paths } => {
+                return format!(
+                    "git update-index --no-assume-unchanged --no-skip-worktree {}; or git sparse-checkout disable",
+                    first(paths)
+                );
             }
-            Self::Conflicts { .. } => "resolve them, then git add the files".to_owned(),
-            Self::Staged { paths } => {
-                format!("commit them, or git restore --staged {}", paths.first().map_or(".", |path| path))
+            Self::Staged { paths } => return format!("commit them, or git restore --staged {}", first(paths)),
+            Self::NoIdentity { .. } => "git config user.name NAME, and git config user.email ADDRESS",
+            Self::Behind { .. } => "git pull --rebase --autostash, look at the draft again, and publish",
+            Self::Gone { remote, branch } => {
+                return format!(
+                    "if it was merged and deleted, git switch to the branch that it went into; to make it anew, git push \
+                     {remote} {branch}"
+                );
             }
-            Self::NoIdentity { .. } => "git config user.name NAME, and git config user.email ADDRESS".to_owned(),
-            Self::Behind { .. } => "git pull --rebase --autostash, look at the draft again, and publish".to_owned(),
-            Self::NoUpstream { branch } => {
-                format!("git push --set-upstream origin {branch}, or publish without --push")
+            Self::NoUpstream { branch, to_begin, beside } => return begin(branch, to_begin, *beside),
+            Self::Unreachable { remote, .. } => {
+                return format!(
+                    "git fetch {remote} must work without a question; what is committed here is pushed later by tidegate \
+                     publish --push"
+                );
             }
-            Self::Followed => "publish with --push, so that the remote has it too; if no server follows a remote here \
-                 any more, git update-ref -d refs/tidegate/remote"
-                .to_owned(),
-            Self::Outrun { .. } => {
-                "put the draft on top of it: git stash, git rebase refs/tidegate/remote, git stash pop".to_owned()
+            Self::PushRefused { words, .. } if words.contains("fetch first") || words.contains("non-fast-forward") => {
+                "git pull --rebase, look again, then tidegate publish --push"
             }
-            Self::Draft { .. } => "publish them first, or put them aside with git stash --include-untracked".to_owned(),
-            Self::NoRules => "put at least one file into rules/".to_owned(),
-            Self::NoMessage => "say what changes, and why: -m \"…\"".to_owned(),
-            Self::NoSuchCommit { .. } => "tidegate versions lists them".to_owned(),
-            Self::Hook { .. } => "mend what it says; nothing was committed".to_owned(),
-            Self::Moved => "look at the draft again, and publish".to_owned(),
-            Self::InTheWay { .. } => "move these files away, and try again".to_owned(),
-        }
+            Self::PushRefused { remote, .. } => {
+                return format!(
+                    "mend what it says, then tidegate publish --push; where the branch takes pull requests only: git push \
+                     {remote} HEAD:refs/heads/NAME, and open one for NAME"
+                );
+            }
+            Self::Followed => {
+                "publish with --push, so that the remote has it too; if no server follows a remote here any more, git \
+                 update-ref -d refs/tidegate/remote"
+            }
+            Self::Outrun { .. } => "put the draft on top of it: git rebase --autostash refs/tidegate/remote",
+            Self::Draft { parts, .. } => {
+                return format!(
+                    "publish it first, or put it aside: git stash push --include-untracked -- {}",
+                    words(parts)
+                );
+            }
+            Self::NoRules => "put at least one file into rules/",
+            Self::Ignored { .. } => "take that out, or git add --force the files",
+            Self::NoContainer { commit, folder, elsewhere } => return take_over(commit, folder, elsewhere.as_ref()),
+            Self::NoMessage => "say what changes, and why: -m \"…\"",
+            Self::Hook { .. } => "mend what it says, and publish again; nothing was committed",
+            Self::NotTaken { words } => take_in(words),
+            Self::Unsigned { .. } => {
+                "see that git commit -S works here; or git config commit.gpgSign false; nothing was committed"
+            }
+            Self::Locked { file } => {
+                return format!(
+                    "wait until it has ended; if none is running, it was killed and left that behind: rm {}; nothing was \
+                     changed",
+                    shell_word(file.as_ref())
+                );
+            }
+            Self::Busy => "wait until it has ended, look at the draft again, and publish",
+            Self::Moved => "look at the draft again, and publish",
+            Self::InTheWay { .. } => "move these files out of rules/ and tags/, and try again; nothing was changed",
+            Self::Stranded { parts, .. } => {
+                return format!(
+                    "look at git status; to have HEAD's files again: git restore --staged --worktree {}",
+                    words(parts)
+                );
+            }
+        };
+        text.to_owned()
     }
+}
+
+/// How git comes to take in a file that it does not take as it lies.
+fn take_in(words: &str) -> &'static str {
+    if words.contains("filter") {
+        "install what .gitattributes names, such as git-lfs, or take rules/ and tags/ out of there: containers are small \
+         texts; nothing was committed"
+    } else if words.contains("CRLF") {
+        "give the files the line ends that git asks for, or git config core.safecrlf warn; nothing was committed"
+    } else {
+        "mend what it says, and publish again; nothing was committed"
+    }
+}
+
+/// How a branch comes to have one elsewhere that it goes to.
+fn begin(branch: &str, to_begin: &ToBegin, beside: Beside) -> String {
+    let (address, otherwise) = match beside {
+        Beside::Server => (
+            "the address that the server's --remote has",
+            "; if no server follows a remote here any more, git update-ref -d refs/tidegate/remote",
+        ),
+        Beside::Nobody => ("the address of the repository elsewhere", ""),
+    };
+    let way_out = match to_begin {
+        ToBegin::Remote(remote) => {
+            format!("git push --set-upstream {remote} {branch}, then publish with --push")
+        }
+        ToBegin::NoRemote => format!(
+            "git remote add origin URL, which is {address}; then git push --set-upstream origin {branch}; then publish with \
+             --push"
+        ),
+        ToBegin::Unborn => format!(
+            "publish the first version without --push; then git remote add origin URL, which is {address}, unless there is \
+             one; then git push --set-upstream origin {branch}"
+        ),
+    };
+    way_out + otherwise
+}
+
+/// How the container of a commit that has it elsewhere becomes the draft.
+fn take_over(commit: &Commit, folder: &str, elsewhere: Option<&Elsewhere>) -> String {
+    let Some(Elsewhere { place, parts }) = elsewhere else {
+        return "tidegate versions lists those that have one".to_owned();
+    };
+    let to = if folder.is_empty() { String::new() } else { format!(" -C {}", shell_word(folder.as_ref())) };
+    let (from, parts) = (shell_word(format!("{commit}:{place}").as_ref()), parts.join(" "));
+    format!(
+        "it has one in {}; to make that the draft, in the repository's top folder: git archive {from} {parts} | tar -x{to}; \
+         then publish it",
+        if place.is_empty() { "the repository's top folder" } else { place }
+    )
 }
 
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NoFolder { folder } => write!(f, "there is no folder {}", folder.display()),
+            Self::NoRepository { folder } => write!(f, "{} lies in no git repository", folder.display()),
             Self::Bare => f.write_str("this repository is bare: it has no working tree, and so no draft"),
             Self::Detached => f.write_str("HEAD is on no branch, so a new version would soon be lost"),
-            Self::Underway { what, .. } => write!(f, "a {what} is not finished"),
+            Self::Underway(underway) => write!(f, "{} is not finished", underway.words()),
             Self::Conflicts { paths } => write!(f, "there are conflicts in {}", named(paths)),
+            Self::Hidden { paths } => write!(
+                f,
+                "git is told to look away from {} (skip-worktree or assume-unchanged), so the draft cannot be told",
+                named(paths)
+            ),
             Self::Staged { paths } => {
                 write!(f, "staged, but not part of the draft as it lies in rules/ and tags/: {}", named(paths))
             }
@@ -148,21 +343,61 @@ impl fmt::Display for Obstacle {
                 commits(*ahead),
                 commits(*behind)
             ),
-            Self::NoUpstream { branch } => write!(f, "the branch {branch} follows no branch elsewhere"),
+            Self::Gone { remote, branch } => {
+                write!(f, "{remote} had a branch {branch} and has none now, so a push would bring it back")
+            }
+            Self::NoUpstream { branch, beside: Beside::Nobody, .. } => {
+                write!(f, "the branch {branch} follows no branch elsewhere")
+            }
+            Self::NoUpstream { branch, beside: Beside::Server, .. } => {
+                write!(f, "{}, and the branch {branch} follows no branch elsewhere", Self::Followed)
+            }
+            Self::Unreachable { remote, words } => write!(f, "{remote} cannot be asked: {words}"),
+            Self::PushRefused { remote, branch, words } => write!(f, "{remote}/{branch} does not take it: {words}"),
             Self::Followed => f.write_str(
                 "a server here follows a remote; a version that is only here would keep it from taking the remote's next",
             ),
             Self::Outrun { commit } => write!(f, "a server here took {commit} from its remote, and HEAD lacks it"),
-            Self::Draft { paths } => write!(f, "the draft has changes that would be lost: {}", named(paths)),
+            Self::Draft { paths, .. } => write!(f, "the draft has changes: {}", named(paths)),
             Self::NoRules => f.write_str("there is no file in rules/, so this is no container"),
+            Self::Ignored { paths, rule } => {
+                write!(f, "git is told to ignore all of rules/, by {rule}: {}", named(paths))
+            }
+            Self::NoContainer { commit, folder, .. } => write!(f, "commit {commit} has no file in {folder}rules/"),
             Self::NoMessage => f.write_str("a version needs a message"),
-            Self::NoSuchCommit { revision } => write!(f, "there is no commit {revision:?}"),
             Self::Hook { name, words } if words.trim().is_empty() => {
                 write!(f, "the hook {name} refused it without a word")
             }
             Self::Hook { name, words } => write!(f, "the hook {name} refused it:\n{}", words.trim_end()),
+            Self::NotTaken { words } => write!(f, "git does not take the files in as they lie: {words}"),
+            Self::Unsigned { words } => write!(f, "the commit could not be signed: {words}"),
+            Self::Locked { file } => write!(f, "another program is at work on this repository; it holds {file}"),
+            Self::Busy => f.write_str("another tidegate publish is at work on this working tree"),
             Self::Moved => f.write_str("somebody else committed meanwhile, so nothing was published"),
             Self::InTheWay { words } => write!(f, "the working tree cannot take the files: {words}"),
+            Self::Stranded { why, words, .. } => {
+                write!(f, "{why}; rules/ and tags/ of the new version are staged already, and could not be put back: {words}")
+            }
+        }
+    }
+}
+
+impl Hindered {
+    /// Names it for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Obstacle(obstacle) => obstacle.code(),
+            Self::Git(error) => error.code(),
+        }
+    }
+
+    /// What to do next.
+    pub fn way_out(&self) -> String {
+        match self {
+            Self::Obstacle(obstacle) => obstacle.way_out(),
+            Self::Git(error) => {
+                error.way_out().unwrap_or_else(|| "nothing was changed; mend what it says, and try again".to_owned())
+            }
         }
     }
 }
@@ -174,6 +409,22 @@ fn named(paths: &[String]) -> String {
         text += &format!(" and {more} more");
     }
     text
+}
+
+/// One of them as a shell takes it; the others go the same way.
+fn first(paths: &[String]) -> String {
+    paths.first().map_or_else(|| ".".to_owned(), |path| shell_word(path.as_ref()))
+}
+
+fn words(paths: &[String]) -> String {
+    paths.iter().map(|path| shell_word(path.as_ref())).collect::<Vec<_>>().join(" ")
+}
+
+/// A path as a shell takes it back.
+pub(super) fn shell_word(path: &std::path::Path) -> String {
+    let text = path.to_string_lossy();
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+,@:".contains(&byte));
+    if is_plain { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 fn commits(count: usize) -> String {
@@ -192,15 +443,18 @@ impl From<Obstacle> for Hindered {
 
 impl From<GitError> for Hindered {
     fn from(error: GitError) -> Self {
-        Self::Git(error)
+        match error.lock() {
+            Some(file) => Self::Obstacle(Obstacle::Locked { file: file.to_owned() }),
+            None => Self::Git(error),
+        }
     }
 }
 
 impl fmt::Display for Hindered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Obstacle(obstacle) => write!(f, "{obstacle}\n  {}", obstacle.way_out()),
-            Self::Git(error) => error.fmt(f),
+            Self::Obstacle(obstacle) => obstacle.fmt(f),
+            Self::Git(error) => f.write_str(&error.reason()),
         }
     }
 }

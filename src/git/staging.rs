@@ -1,9 +1,11 @@
 //! A version before it is committed: takes the draft, or an old commit, and gives the tree that a commit of it would have.
 //! Works in an index of its own, so that what is checked is what is committed, and what somebody staged stays as it is.
 
-use std::{fs, path::PathBuf, process};
+use std::{fs, path::PathBuf};
 
-use super::{Command, Commit, GitError, Hindered, Obstacle, Ready, Repository};
+use super::{
+    Command, Commit, GitError, Hindered, Obstacle, Ready, Repository, Turn, error::words, obstacle::Elsewhere,
+};
 
 /// An index of its own; gone when dropped.
 #[derive(Debug)]
@@ -34,14 +36,13 @@ impl<'r> Staging<'r> {
     ///
     /// # Errors
     /// Git fails.
-    pub fn begin(repository: &'r Repository, ready: &Ready) -> Result<Self, GitError> {
-        let index = repository.own_path(&format!("tidegate-{}.index", process::id()))?;
+    pub fn begin(repository: &'r Repository, ready: &Ready, turn: &Turn) -> Result<Self, GitError> {
+        let index = turn.file("index");
         let base = match &ready.parent {
             Some(parent) => parent.clone(),
             None => object(repository.writer("mktree").input(Vec::new()).run()?.text()?, "mktree")?,
         };
         let staging = Self { repository, index, base };
-        staging.remove();
         staging.command("read-tree").args([staging.base.name()]).run()?.bytes()?;
         Ok(staging)
     }
@@ -56,24 +57,47 @@ impl<'r> Staging<'r> {
         &self.index
     }
 
-    /// Takes in `rules/` and `tags/` as they lie in the working tree. What git is told to ignore is left out.
+    /// Takes in `rules/` and `tags/` as they lie in the working tree. What git is told to ignore is left out, unless
+    /// somebody has added it all the same.
     ///
     /// # Errors
     /// A file cannot be read, somebody staged something else, or there are no rules.
     pub fn take_draft(&self) -> Result<Commit, Hindered> {
-        for part in self.repository.parts() {
-            let known = self.command("ls-files").args(["-z", "--", &part]).run()?.bytes()?;
-            if !known.is_empty() || self.repository.root().join(&part).exists() {
-                // Git finds nothing to add in a folder without files, and says so by failing.
-                let found = self.command("ls-files").args(["-z", "--others", "--exclude-standard", "--", &part]);
-                if !known.is_empty() || !found.run()?.bytes()?.is_empty() {
-                    self.command("add").args(["--all", "--", &part]).run()?.bytes()?;
-                }
+        let list = self.repository.reader("ls-files").args(["--stage", "-z", "--"]).args(self.repository.parts());
+        let known = list.run()?.bytes()?;
+        self.leave_out()?;
+        self.command("update-index").args(["-z", "--index-info"]).input(known).run()?.bytes()?;
+        let found = ["-z", "--cached", "--others", "--exclude-standard", "--"];
+        let found = self.command("ls-files").args(found).args(self.repository.parts()).run()?.bytes()?;
+        // One by one, and by force: git may know of files in a folder that it is told to ignore.
+        let add = ["--all", "--force", "--pathspec-from-file=-", "--pathspec-file-nul"];
+        if !found.is_empty() {
+            let added = self.command("add").args(add).input(found).run()?;
+            if added.code != Some(0) {
+                return Err(Obstacle::NotTaken { words: words(&added.errors) }.into());
             }
         }
-        let tree = self.write()?;
+        let tree = match self.write() {
+            Err(Hindered::Obstacle(Obstacle::NoRules)) => return Err(self.without_rules()?.into()),
+            tree => tree?,
+        };
         self.refuse_staged(&tree)?;
         Ok(tree)
+    }
+
+    /// Takes the container out of the index.
+    fn leave_out(&self) -> Result<(), GitError> {
+        let known = self.command("ls-files").args(["-z", "--"]).args(self.repository.parts()).run()?.bytes()?;
+        let remove = self.command("update-index").args(["--force-remove", "-z", "--stdin"]).input(known);
+        remove.run()?.bytes().map(drop)
+    }
+
+    /// There are no rules, or git is told to ignore all of them.
+    fn without_rules(&self) -> Result<Obstacle, GitError> {
+        let mut ignored = self.repository.ignored()?;
+        ignored.retain(|file| file.path.starts_with("rules/"));
+        let Some(rule) = ignored.first().map(|file| file.rule.clone()) else { return Ok(Obstacle::NoRules) };
+        Ok(Obstacle::Ignored { paths: ignored.into_iter().map(|file| file.path).collect(), rule })
     }
 
     /// Takes in `rules/` and `tags/` of an old commit.
@@ -83,28 +107,40 @@ impl<'r> Staging<'r> {
     pub fn take_commit(&self, old: &Commit) -> Result<Commit, Hindered> {
         let status = ["--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--"];
         let status = self.repository.reader("status").args(status).args(self.repository.parts()).run()?.text()?;
-        let draft: Vec<_> = status.split_terminator('\0').filter_map(|line| line.get(3..)).map(str::to_owned).collect();
-        if !draft.is_empty() {
-            return Err(Obstacle::Draft { paths: draft }.into());
+        let paths: Vec<_> = status.split_terminator('\0').filter_map(|line| line.get(3..)).map(str::to_owned).collect();
+        if !paths.is_empty() {
+            let mut parts = Vec::from(self.repository.parts());
+            parts.retain(|part| paths.iter().any(|path| path.starts_with(part)));
+            return Err(Obstacle::Draft { paths, parts }.into());
         }
         self.refuse_staged(&self.base)?;
+        self.leave_out()?;
         for part in self.repository.parts() {
-            let quiet = ["-r", "--cached", "--quiet", "--force", "--ignore-unmatch", "--", &part];
-            self.command("rm").args(quiet).run()?.bytes()?;
             if let Some(tree) = self.repository.part_of(old, &part)? {
                 self.command("read-tree").args([&*format!("--prefix={part}/"), &tree]).run()?.bytes()?;
             }
         }
-        let tree = self.write()?;
+        let tree = match self.write() {
+            Err(Hindered::Obstacle(Obstacle::NoRules)) => {
+                let folder = self.repository.prefix().to_owned();
+                let elsewhere = self.repository.elsewhere(old)?;
+                return Err(Obstacle::NoContainer { commit: old.clone(), folder, elsewhere }.into());
+            }
+            tree => tree?,
+        };
         // Git would write over files that it is told to ignore.
-        let ignored = self.ignored_by(self.repository.reader("ls-files"))?;
-        let mut added = self.changed(&tree)?;
-        added.retain(|file| file.how == How::Added && ignored.contains(&file.path));
-        if added.is_empty() {
+        let mut ignored = self.ignored()?;
+        let changed = self.changed(&tree)?;
+        let is_within = |path: &str, folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+        ignored.retain(|path| {
+            let mut added = changed.iter().filter(|file| file.how == How::Added).map(|file| &file.path);
+            added.any(|added| added == path || is_within(added, path) || is_within(path, added))
+        });
+        if ignored.is_empty() {
             return Ok(tree);
         }
-        let paths: Vec<_> = added.into_iter().map(|file| file.path).collect();
-        Err(Obstacle::InTheWay { words: format!("git is told to ignore {}, which lie there", paths.join(", ")) }.into())
+        let words = format!("git is told to ignore what lies in their place: {}", ignored.join(", "));
+        Err(Obstacle::InTheWay { words }.into())
     }
 
     /// The tree of what is in the index.
@@ -165,33 +201,20 @@ impl<'r> Staging<'r> {
         Ok(changed)
     }
 
-    /// Files that lie in the draft and are left out, because git is told to ignore them. Within the container.
-    ///
-    /// # Errors
-    /// Git fails.
-    pub fn ignored(&self) -> Result<Vec<String>, GitError> {
-        self.ignored_by(self.command("ls-files"))
-    }
-
-    fn ignored_by(&self, list_files: Command) -> Result<Vec<String>, GitError> {
+    /// All files that git is told to ignore, within the container.
+    fn ignored(&self) -> Result<Vec<String>, GitError> {
         let list = ["-z", "--others", "--ignored", "--exclude-standard", "--full-name", "--"];
-        let list = list_files.args(list).args(self.repository.parts()).run()?.bytes()?;
+        let list = self.repository.reader("ls-files").args(list).args(self.repository.parts()).run()?.bytes()?;
         let list = String::from_utf8_lossy(&list);
         let prefix = self.repository.prefix();
         Ok(list.split_terminator('\0').map(|path| path.strip_prefix(prefix).unwrap_or(path).to_owned()).collect())
-    }
-
-    fn remove(&self) {
-        for ending in ["index", "index.lock"] {
-            // Most often there is none.
-            let _ = fs::remove_file(self.index.with_extension(ending));
-        }
     }
 }
 
 impl Drop for Staging<'_> {
     fn drop(&mut self) {
-        self.remove();
+        // If it cannot be removed, the next one tries again.
+        let _ = fs::remove_file(&self.index);
     }
 }
 
@@ -201,6 +224,21 @@ impl Repository {
         let list = ["-d", "-z", "--full-tree", "--format=%(objecttype) %(objectname)", commit.name(), "--", part];
         let list = self.reader("ls-tree").args(list).run()?.text()?;
         Ok(list.trim_end_matches('\0').strip_prefix("tree ").map(str::to_owned))
+    }
+
+    /// Where a commit has `rules/`, if not where the container lies now.
+    fn elsewhere(&self, commit: &Commit) -> Result<Option<Elsewhere>, GitError> {
+        let list = ["-r", "-d", "-z", "--full-tree", "--name-only", commit.name()];
+        let list = self.reader("ls-tree").args(list).run()?.bytes()?;
+        let list = String::from_utf8_lossy(&list);
+        let folders: Vec<_> = list.split_terminator('\0').collect();
+        let place = folders
+            .iter()
+            .find_map(|folder| folder.strip_suffix("rules").filter(|place| place.is_empty() || place.ends_with('/')));
+        let parts = |place: &str| {
+            ["rules", "tags"].into_iter().filter(|part| folders.contains(&&*format!("{place}{part}"))).collect()
+        };
+        Ok(place.map(|place| Elsewhere { place: place.to_owned(), parts: parts(place) }))
     }
 }
 

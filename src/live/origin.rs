@@ -7,7 +7,7 @@ use crate::{
         diagnostic::{Diagnostic, Sources},
         folder,
     },
-    git::{Commit, Repository},
+    git::{Commit, GitError, Repository},
 };
 
 /// Where a container comes from.
@@ -45,7 +45,7 @@ impl Origin {
     /// There is a repository, but git cannot read it.
     pub fn live(folder: &Path) -> anyhow::Result<Self> {
         // Of a folder that is not there, `read` says more than git does.
-        let repository = if folder.is_dir() { Repository::find(folder)? } else { None };
+        let repository = if folder.is_dir() { Repository::find(folder).map_err(told)? } else { None };
         Ok(repository.map_or_else(|| Self::Folder(folder.to_owned()), Self::Commits))
     }
 
@@ -53,14 +53,14 @@ impl Origin {
         Ok(match self {
             Self::Program => Seen::Program,
             Self::Folder(folder) => Seen::Files(folder::fingerprint(folder)?),
-            Self::Commits(repository) => Seen::Commit(repository.head()?),
+            Self::Commits(repository) => Seen::Commit(repository.head().map_err(told)?),
         })
     }
 
     pub(super) fn read(&self, seen: &Seen) -> anyhow::Result<Version> {
         let files = match (self, seen) {
             (Self::Commits(repository), Seen::Commit(commit)) => return read_commit(repository, commit),
-            (Self::Commits(repository), _) => return read_commit(repository, &repository.head()?),
+            (Self::Commits(repository), _) => return read_commit(repository, &repository.head().map_err(told)?),
             (Self::Folder(folder), _) => folder::read(folder)?,
             (Self::Program, _) => folder::demo(),
         };
@@ -70,6 +70,13 @@ impl Origin {
 }
 
 pub(super) fn read_commit(repository: &Repository, commit: &Commit) -> anyhow::Result<Version> {
-    let tree = repository.tree(commit)?;
+    let tree = repository.tree(commit).map_err(told)?;
     Ok(Version { name: commit.short().to_owned(), files: tree.files, findings: tree.findings })
+}
+
+/// A server has one way more than other commands.
+fn told(error: GitError) -> anyhow::Error {
+    let is_of_commits = error.is_of_commits();
+    let error = anyhow::Error::from(error);
+    if is_of_commits { anyhow::anyhow!("{error}; or serve the files as they lie with --draft") } else { error }
 }

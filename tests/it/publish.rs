@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Refused with this code, with nothing committed and nothing changed.
-async fn refused(repository: &Repository, arguments: &[&str], code: &str) -> Ran {
+pub async fn refused(repository: &Repository, arguments: &[&str], code: &str) -> Ran {
     let state = || repository.git(&["status", "--porcelain", "--branch", "--untracked-files=all"]);
     let before = (repository.git(&["for-each-ref"]), state());
     let told = repository.tidegate(&[&["publish"], arguments].concat()).await;
@@ -25,7 +25,7 @@ async fn refused(repository: &Repository, arguments: &[&str], code: &str) -> Ran
     told
 }
 
-async fn published(repository: &Repository, arguments: &[&str]) -> Ran {
+pub async fn published(repository: &Repository, arguments: &[&str]) -> Ran {
     let ran = repository.tidegate(&[&["publish"], arguments].concat()).await;
     assert_eq!((ran.code, &*ran.err), (Some(0), ""), "{ran:?}");
     let leftovers = fs::read_dir(repository.folder().join(".git")).expect("git's folder");
@@ -34,7 +34,7 @@ async fn published(repository: &Repository, arguments: &[&str]) -> Ran {
     ran
 }
 
-const MESSAGE: [&str; 2] = ["-m", "Ask for more"];
+pub const MESSAGE: [&str; 2] = ["-m", "Ask for more"];
 
 #[tokio::test]
 async fn a_first_version_is_published_on_a_branch_without_commits() {
@@ -126,7 +126,8 @@ async fn what_others_are_in_the_middle_of_is_left_alone() {
         fs::remove_file(path).expect("git's note");
     }
     repository.git(&["update-ref", "refs/tidegate/remote", "HEAD"]);
-    refused(&repository, &MESSAGE, "followed").await;
+    let told = refused(&repository, &MESSAGE, "no-upstream").await;
+    assert!(told.err.contains("a server here follows a remote") && told.err.contains("git remote add origin URL"));
     repository.git(&["update-ref", "-d", "refs/tidegate/remote"]);
     repository.git(&["config", "--unset", "user.email"]);
     repository.git(&["config", "user.useConfigOnly", "true"]);
@@ -147,13 +148,18 @@ async fn a_bare_repository_and_a_plain_folder_have_no_draft() {
     let from = from.to_str().expect("a path in text");
     git_in(bare.place.path().to_owned(), &["clone", "-q", "--bare", from, "container"]);
     let told = bare.tidegate(&["publish", "-m", "x"]).await;
-    assert!(told.code == Some(2) && told.err.contains("bare"), "{told:?}");
+    assert!(
+        told.code == Some(2) && told.err.contains("this repository is bare") && told.err.contains("clone it"),
+        "{told:?}"
+    );
     assert_eq!(bare.tidegate(&["versions"]).await.code, Some(0));
 
     fs::remove_dir_all(repository.folder().join(".git")).expect("the repository");
     for command in [&["publish", "-m", "x"][..], &["versions"], &["diff"]] {
         let told = repository.tidegate(command).await;
-        assert!(told.code == Some(2) && told.err.contains("git init"), "{told:?}");
+        assert!(told.code == Some(2) && told.err.contains(" init\n") && told.err.contains("make one"), "{told:?}");
+        let json = repository.tidegate(&[command, &["--format", "json"]].concat()).await;
+        assert_eq!((json.code, &json.json()["code"]), (Some(2), &json!("no-repository")), "{json:?}");
     }
 }
 
@@ -181,11 +187,12 @@ async fn an_index_in_other_hands_is_waited_for_and_then_told_of() {
     let repository = Repository::new();
     repository.edit("rules/shop.yaml", "an order", "one order");
     repository.hook("commit-msg", "touch .git/index.lock");
-    let told = repository.tidegate(&["publish", "-m", "Ask for more"]).await;
-    assert_eq!(told.code, Some(1), "{told:?}");
-    assert!(told.out.contains("run git reset -q -- rules tags, or the next commit by hand would undo"), "{told:?}");
-    std::fs::remove_file(repository.folder().join(".git/index.lock")).expect("the lock");
-    repository.git(&["reset", "-q", "--", "rules", "tags"]);
+    let told = refused(&repository, &MESSAGE, "locked").await;
+    assert!(told.err.contains("/.git/index.lock; nothing was changed"), "{told:?}");
+    fs::remove_file(repository.folder().join(".git/index.lock")).expect("the lock");
+    // Held for a moment, it is waited for.
+    repository.hook("commit-msg", "touch .git/index.lock; (sleep 1; rm .git/index.lock) > /dev/null 2>&1 &");
+    published(&repository, &MESSAGE).await;
     assert_eq!(repository.git(&["status", "--porcelain"]), "");
 }
 
@@ -289,6 +296,107 @@ async fn rolling_back_is_a_new_version_with_the_old_files() {
     assert_eq!(repository.read("tags/more.test.yaml"), "mine");
 }
 
+/// Whatever is in the way of the old files, no byte of it is lost, and the advice leads on.
+#[tokio::test]
+async fn a_rollback_loses_nothing_of_the_draft() {
+    let repository = Repository::new();
+    let first = repository.head();
+    repository.edit("rules/shop.yaml", "an order", "one order");
+    repository.git(&["mv", "rules/shop.test.yaml", "rules/cases.test.yaml"]);
+    published(&repository, &MESSAGE).await;
+    let state = || (repository.head(), repository.git(&["status", "--porcelain", "--untracked-files=all"]));
+    let before = state();
+
+    // An edit between the check and the writing: by a hook, as that runs then.
+    repository.hook("commit-msg", "echo '# mine' >> rules/shop.yaml");
+    let told = repository.tidegate(&["publish", "--rollback", &first]).await;
+    assert!(told.code == Some(2) && told.err.contains("cannot take the files"), "{told:?}");
+    assert!(repository.read("rules/shop.yaml").ends_with("# mine\n"));
+    assert_eq!(state(), (before.0.clone(), " M rules/shop.yaml".to_owned()));
+    let told = refused(&repository, &["--rollback", &first], "draft").await;
+    assert!(told.err.contains("git stash push --include-untracked -- rules\n"), "{told:?}");
+    repository.git(&["stash", "push", "-q", "--include-untracked", "--", "rules"]);
+    repository.hook("commit-msg", "echo mine > rules/shop.test.yaml");
+    let told = repository.tidegate(&["publish", "--rollback", &first]).await;
+    assert!(told.code == Some(2) && told.err.contains("rules/shop.test.yaml"), "{told:?}");
+    assert_eq!(repository.read("rules/shop.test.yaml"), "mine\n");
+    fs::remove_file(repository.folder().join("rules/shop.test.yaml")).expect("a file");
+
+    // A branch that does not move takes everything back.
+    repository.hook("commit-msg", "");
+    repository.hook("reference-transaction", "[ \"$1\" != prepared ]");
+    let told = refused(&repository, &["--rollback", &first], "hook").await;
+    assert!(told.err.contains("the hook reference-transaction refused it"), "{told:?}");
+    repository.hook("reference-transaction", "[ \"$1\" != prepared ] || { echo '# mine' >> rules/shop.yaml; exit 1; }");
+    let told = repository.tidegate(&["publish", "--rollback", &first]).await;
+    assert!(told.code == Some(2) && told.err.contains("staged already, and could not be put back"), "{told:?}");
+    assert!(repository.read("rules/shop.yaml").ends_with("# mine\n"), "not even then");
+    repository.git(&["restore", "--staged", "--worktree", "rules", "."]);
+    fs::remove_file(repository.folder().join(".git/hooks/reference-transaction")).expect("the hook");
+
+    // A folder of ignored files where a file goes; a file that was merely touched is no edit.
+    repository.place.write(".git/info/exclude", "mine\n");
+    fs::create_dir_all(repository.folder().join("rules/shop.test.yaml/mine")).expect("a folder");
+    repository.place.write("rules/shop.test.yaml/mine/file", "mine");
+    let told = refused(&repository, &["--rollback", &first], "in-the-way").await;
+    assert!(told.err.contains("rules/shop.test.yaml/mine/file") && told.err.contains("out of rules/"), "{told:?}");
+    fs::remove_dir_all(repository.folder().join("rules/shop.test.yaml")).expect("the folder");
+    let touched = repository.read("rules/shop.yaml");
+    fs::remove_file(repository.folder().join("rules/shop.yaml")).expect("a file");
+    repository.place.write("rules/shop.yaml", &touched);
+    published(&repository, &["--rollback", &first]).await;
+    assert_eq!(repository.read("rules/shop.yaml"), RULES);
+}
+
+#[tokio::test]
+async fn what_is_rolled_back_to_is_named_without_doubt() {
+    let repository = Repository::new();
+    let first = repository.head();
+    let nothing = repository.tidegate(&["publish", "--rollback", "HEAD"]).await;
+    assert!(nothing.code == Some(1) && nothing.out.contains("nothing to publish"), "{nothing:?}");
+    for unknown in ["v9", "", "HEAD~9", "HEAD^{tree}", "^HEAD", "HEAD@{99}", "--all", "0000000"] {
+        let told = refused(&repository, &[&format!("--rollback={unknown}")], "no-such-commit").await;
+        assert!(told.err.contains("tidegate versions lists those that are"), "{told:?}");
+    }
+    // Of two thousand commits, two begin with the same four digits.
+    let commits: String = (0..2000)
+        .map(|second| format!("commit refs/tests/{second}\ncommitter A <a@b> {second} +0000\ndata 1\nx\n"))
+        .collect();
+    repository.place.write(".git/commits", &commits);
+    let import = std::process::Command::new("git")
+        .current_dir(repository.folder())
+        .args(["fast-import", "--quiet"])
+        .stdin(fs::File::open(repository.folder().join(".git/commits")).expect("commits"))
+        .status();
+    assert!(import.expect("git").success());
+    let listed = repository.git(&["for-each-ref", "--format=%(objectname:short=4)", "--sort=objectname", "refs/tests"]);
+    let short = listed.lines().find(|name| name.len() > 4).expect("two alike").get(..4).expect("digits");
+    let told = refused(&repository, &["--rollback", short], "ambiguous").await;
+    assert!(told.err.contains("begin with") && told.err.contains("write more"), "{told:?}");
+
+    // Before the container was moved into a folder, and before there was one.
+    repository.git(&["checkout", "-q", "--orphan", "empty"]);
+    repository.git(&["rm", "-q", "-r", "-f", "."]);
+    repository.git(&["commit", "-q", "--allow-empty", "-m", "Nothing"]);
+    let empty = repository.head();
+    repository.git(&["switch", "-q", "main"]);
+    repository.git(&["rm", "-q", "-r", "rules"]);
+    fs::create_dir_all(repository.folder().join("shop/rules")).expect("a folder");
+    repository.place.write("shop/rules/shop.yaml", RULES);
+    repository.git(&["add", "shop"]);
+    repository.git(&["commit", "-q", "-m", "Move it"]);
+    let told = repository.tidegate_in("shop", &["publish", "--rollback", &empty]).await;
+    assert!(told.code == Some(2) && told.err.contains("no file in shop/rules/\n  tidegate versions lists"), "{told:?}");
+    let told = repository.tidegate_in("shop", &["publish", "--rollback", &first]).await;
+    assert_eq!(told.code, Some(2), "{told:?}");
+    let (_, advice) = told.err.split_once("top folder: ").expect("what to do");
+    let (command, _) = advice.split_once("; then").expect("a command");
+    let ran = std::process::Command::new("sh").current_dir(repository.folder()).args(["-c", command]).status();
+    assert!(ran.expect("a shell").success(), "{command}");
+    let ran = repository.tidegate_in("shop", &["publish", "-m", "As it was"]).await;
+    assert!(ran.code == Some(0) && ran.out.contains("new rules/shop.test.yaml"), "{ran:?}");
+}
+
 #[tokio::test]
 async fn a_broken_version_is_not_rolled_back_to() {
     let repository = Repository::new();
@@ -298,6 +406,10 @@ async fn a_broken_version_is_not_rolled_back_to() {
     published(&repository, &["-m", "Mended"]).await;
     let ran = repository.tidegate(&["publish", "--rollback", "HEAD~1"]).await;
     assert!(ran.code == Some(1) && ran.out.contains("unknown-template"), "{ran:?}");
+    assert!(
+        ran.out.ends_with("not published: HEAD~1 does not pass today; tidegate versions lists others\n"),
+        "{ran:?}"
+    );
     assert_eq!(repository.read("rules/shop.yaml"), RULES);
 }
 
@@ -369,8 +481,9 @@ async fn a_branch_elsewhere_gets_versions_in_order_or_not_at_all() {
     let ran = refused(&grace, &["-m", "x"], "behind").await;
     assert!(ran.err.contains("have diverged: 1 commit here, 1 commit there"), "{ran:?}");
     grace.git(&["pull", "-q", "--rebase"]);
-    let ran = published(&grace, &["--push"]).await;
-    assert!(ran.out.contains("nothing new to publish; pushed"), "{ran:?}");
+    let ran = grace.tidegate(&["publish", "--push"]).await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.out.contains("nothing new to publish\npushed"), "{ran:?}");
 
     // A remote that refuses leaves the version here.
     fs::write(format!("{bare}/hooks/pre-receive"), "#!/bin/sh\necho 'closed on Fridays' >&2\nexit 1\n")
