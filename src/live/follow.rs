@@ -62,7 +62,9 @@ pub(super) fn judge_remote(
                 return Ok(Judgement::Pass);
             }
             if !repository.contains(there, here)? {
-                return Ok(leaves(there, here, "is on the branch here; put it on top of the remote's"));
+                let way = format!("put the branch here on top of it: git rebase --autostash {there}");
+                let reason = format!("the remote's {there} leaves out {here}, which is on the branch here; {way}");
+                return Ok(Judgement::Leaves { reason });
             }
         }
     }
@@ -76,6 +78,9 @@ pub(super) fn judge_remote(
 }
 
 fn leaves(there: &Commit, left: &Commit, what: &str) -> Judgement {
-    let way = format!("to accept it as it is, reset the branch here: git fetch, then git reset --hard {there}");
+    let way = format!(
+        "to accept it as it is, keep what is here (git branch kept, and git stash --include-untracked for what is not \
+         committed), then git reset --hard {there}"
+    );
     Judgement::Leaves { reason: format!("the remote's {there} leaves out {left}, which {what}; {way}") }
 }

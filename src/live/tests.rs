@@ -259,7 +259,8 @@ fn a_rewritten_remote_is_taken_only_on_purpose() {
     assert_eq!(fetch(&mut home), Some(second.clone()));
     upstream.sandbox.git(&["reset", "-q", "--hard", &first]);
     assert_eq!(fetch(&mut home), None);
-    assert!(reason(&home, Wish::Remote).contains("the remote was rewritten"), "{:?}", home.standing());
+    let said = reason(&home, Wish::Remote);
+    assert!(said.contains("the remote was rewritten") && said.contains("git branch kept, and git stash"), "{said}");
     let other = upstream.publish(&rules("c"));
     assert_eq!((fetch(&mut home), look(&mut home), shop.head()), (None, None, second));
     assert!(reason(&home, Wish::Remote).contains("the remote was rewritten"), "{:?}", home.standing());
