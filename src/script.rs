@@ -23,6 +23,7 @@ use crate::{
 };
 
 mod api;
+mod asks;
 mod cage;
 mod expression;
 mod ga4;
@@ -31,10 +32,13 @@ mod openai;
 mod parameters;
 pub mod reference;
 mod secret;
+mod tokens;
 mod value;
 
+pub use asks::{Asks, Literal};
 pub use cage::{Counted, HitTime, MonotonicClock, STACK};
 pub use expression::{Expression, Mention, Reads, Stray};
+pub use http::address;
 pub use parameters::Parameters;
 
 /// How many calls and cookies one run may ask for.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use url::Url;
+
 /// A host, or all under a domain, of any scheme and port; or one origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Host {
@@ -34,6 +36,18 @@ impl Host {
             }
             (Self::Name(_) | Self::Under(_), None) => false,
         }
+    }
+
+    /// The origin, if what is sent there can be read on its way to another machine.
+    pub fn in_the_clear(&self) -> Option<&str> {
+        let Self::Origin(origin) = self else { return None };
+        let url = Url::parse(origin).ok().filter(|url| url.scheme() == "http")?;
+        let is_here = match url.host()? {
+            url::Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+            url::Host::Ipv4(address) => address.is_loopback(),
+            url::Host::Ipv6(address) => address.is_loopback(),
+        };
+        (!is_here).then_some(origin)
     }
 }
 

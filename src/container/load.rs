@@ -16,6 +16,7 @@ use super::{
 };
 use crate::consent::ConsentType;
 
+mod asks;
 mod conditions;
 mod consent;
 mod cookies;

@@ -128,22 +128,30 @@ fn short_hash(method: Method, url: &Url) -> String {
 }
 
 /// An address that means what it looks like: `http` or `https`, no user name, no way up in its path.
-pub(super) fn url_of(text: &str) -> Fallible<Url> {
+///
+/// # Errors
+/// What it is not.
+pub fn address(text: &str) -> Result<Url, String> {
     if text.len() > MAX_URL {
-        return Err(format!("the url is longer than {MAX_URL} bytes").into());
+        return Err(format!("the url is longer than {MAX_URL} bytes"));
     }
     let url = Url::parse(text).map_err(|_| "the url is no absolute address, such as https://api.example.com/path")?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err("the url must begin with https:// or http:// and a host".into());
+        return Err("the url must begin with https:// or http:// and a host".to_owned());
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("the url must not hold a user name or password; use a header with a secret".into());
+        return Err("the url must not hold a user name or password; use a header with a secret".to_owned());
     }
     let path = text.split(['?', '#']).next().unwrap_or_default();
     if path.split(['/', '\\']).any(is_dots) {
-        return Err("the url must not hold . or .. as a part of its path".into());
+        return Err("the url must not hold . or .. as a part of its path".to_owned());
     }
     Ok(url)
+}
+
+/// The same for a script.
+pub(super) fn url_of(text: &str) -> Fallible<Url> {
+    address(text).map_err(Into::into)
 }
 
 /// `.` and `..`, also where they are percent-encoded, which does not hide them from the address's reader.

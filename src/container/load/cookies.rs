@@ -93,8 +93,14 @@ fn report_unpermitted(
         let owner = context.owner;
         let message = format!("{owner} may not set the cookie {}, so it may not expire it", quoted(name));
         let problem = Diagnostic::error("unpermitted-cookie", message).at(name.place.clone()).of(owner);
-        diagnostics.push(problem.help("add it to permissions.cookies".to_owned()));
+        diagnostics.push(problem.help(remedy(name, permitted)));
     }
+}
+
+/// What to do about a cookie that is not permitted.
+pub(super) fn remedy(name: &str, permitted: &[Box<str>]) -> String {
+    let meant = did_you_mean(name, permitted.iter().map(AsRef::as_ref));
+    meant.unwrap_or_else(|| "add it to permissions.cookies".to_owned())
 }
 
 /// Whether there is a field of this name that is good for what a manifest wants of it. Reports where it is not.
@@ -134,6 +140,14 @@ fn decides(field: &FieldRule) -> Option<&'static str> {
 }
 
 impl CookieRules {
+    /// The names that may be set, where the manifest lists them.
+    pub(super) fn listed(&self) -> Option<&[Box<str>]> {
+        match &self.may_set {
+            Named::Listed(names) => Some(names),
+            Named::From(_) => None,
+        }
+    }
+
     /// The cookies of a tag with these parameters.
     pub(super) fn of(&self, parameters: &[(Box<str>, Parameter)], variables: &[Variable]) -> Cookies {
         let parameter = |wanted: &str| parameters.iter().find(|(name, _)| **name == *wanted).map(|(_, value)| value);

@@ -109,7 +109,8 @@ fn begin(pieces: &[Piece], count: usize, variables: &[Variable]) -> Option<Vec<V
     known::values(&ValueTemplate::Text(pieces.get(..count)?.to_vec()), variables)
 }
 
-fn origin(text: &str, is_whole: bool) -> Result<Box<str>, Unknown> {
+/// The origin of an address, or of the beginning of one.
+pub(super) fn origin(text: &str, is_whole: bool) -> Result<Box<str>, Unknown> {
     let ends_its_host = text.split_once("://").is_some_and(|(_, rest)| rest.contains(['/', '?', '#']));
     if !is_whole && !ends_its_host {
         return Err(Unknown::Unfixed);

@@ -1,5 +1,7 @@
 //! A tag's parameters, held against its template's fields.
 
+use std::collections::BTreeSet;
+
 use super::{
     Names,
     fields::{fits, wanted},
@@ -14,7 +16,7 @@ use crate::{
         model::{FieldKind, FieldRule},
         yaml::{Node, PlacedMap, Value},
     },
-    event,
+    event, script,
     variable::{ValueTemplate, Variable},
 };
 
@@ -224,7 +226,7 @@ impl Compiler<'_, '_> {
     /// Reports an address of which the rules do not say where it leads.
     fn report_host(&mut self, name: &str, node: &Node, address: &ValueTemplate) {
         let (message, help) = match hosts::origins(address, self.scope.variables) {
-            Ok(_) => return,
+            Ok(_) => return self.report_address(node, address),
             Err(hosts::Unknown::Unfixed) => (
                 format!("an event would choose the host in the field {}", quoted(name)),
                 "write scheme and host in the rules, and variables after them: https://api.example.com/{{Variable}}",
@@ -236,6 +238,17 @@ impl Compiler<'_, '_> {
         };
         let problem = Diagnostic::error("unfixed-host", message).found(node.describe());
         self.report(problem, node.span.place(self.at.file), Some(help.to_owned()));
+    }
+
+    /// Reports an address that is known by now, and that no request will be sent to.
+    fn report_address(&mut self, node: &Node, address: &ValueTemplate) {
+        let known = known::values(address, self.scope.variables).unwrap_or_default();
+        let texts = known.iter().filter_map(event::to_text).filter(|text| !text.is_empty());
+        let faults: BTreeSet<String> = texts.filter_map(|text| script::address(&text).err()).collect();
+        for fault in faults {
+            let problem = Diagnostic::error("bad-address", fault).found(node.describe());
+            self.report(problem, node.span.place(self.at.file), None);
+        }
     }
 
     fn parameter(&mut self, node: &Node) -> Parameter {

@@ -8,14 +8,15 @@ use super::{
     templates,
 };
 use crate::{
+    call::SecretName,
     client::{Client, Keeping},
     consent::{
         ConsentType, ConsentTypes,
         gate::{ConsentNeed, WhenDenied},
     },
     container::{
-        Activity, Period, SecretUse, Serves, Tag,
-        diagnostic::{Diagnostic, Diagnostics, quoted},
+        Activity, Host, Period, SecretUse, Serves, Tag,
+        diagnostic::{Diagnostic, Diagnostics, Place, quoted},
         model::{PeriodRule, TagRule, WhenDeniedRule},
         yaml::Placed,
     },
@@ -102,18 +103,20 @@ fn tag(
         let subject = parameters::Subject { name: &name, place: &item.place, owner: &owner };
         parameters::compile(&rule.parameters, &template.fields, &subject, known.variables, diagnostics)
     })?;
+    let hosts = template?.hosts.as_ref().map(|hosts| hosts.of(&parameters, known.variables.variables));
+    let hosts = hosts.unwrap_or_default();
+    warn_of_open_secrets(&hosts, &own, &owner, diagnostics);
     if !rule.paused {
         let used = |(name, place)| SecretUse { name, tag: Arc::clone(&item.name), place };
         secrets.extend(own.into_iter().map(used));
     }
     let cookies = template?.cookies.of(&parameters, known.variables.variables);
-    let hosts = template?.hosts.as_ref().map(|hosts| hosts.of(&parameters, known.variables.variables));
     Some(Tag {
         name: Arc::clone(&item.name),
         recipients: consent::recipients(&template?.vendors, known.vendors),
         template: Arc::clone(&template?.template),
         parameters: Parameters::new(parameters),
-        hosts: hosts.unwrap_or_default(),
+        hosts,
         cookies: cookies.may_set,
         expire_when_refused: cookies.expire_when_refused,
         triggers,
@@ -130,6 +133,17 @@ fn tag(
         serves: sequence.serves,
         transformations: Vec::new(),
     })
+}
+
+/// A secret that goes to another machine without encryption is one for everybody on the way.
+fn warn_of_open_secrets(hosts: &[Host], secrets: &[(SecretName, Place)], owner: &str, diagnostics: &mut Diagnostics) {
+    let open = hosts.iter().filter_map(Host::in_the_clear).next();
+    for (name, place) in secrets {
+        let Some(origin) = open else { return };
+        let problem =
+            Diagnostic::warning("open-secret", format!("the secret {name} goes to {origin} without encryption"));
+        diagnostics.push(problem.at(place.clone()).of(owner).help("write https:// in its address".to_owned()));
+    }
 }
 
 fn period(rule: &Placed<PeriodRule>, reading: Reading, owner: &str, diagnostics: &mut Diagnostics) -> Period {

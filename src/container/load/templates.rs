@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{consent_type, cookies, fields, hosts};
+use super::{asks, consent_type, cookies, fields, hosts};
 use crate::{
     call::Account,
     consent::ConsentTypes,
@@ -15,7 +15,7 @@ use crate::{
         model::{FieldRule, ManifestRule},
         yaml::{self, PlacedMap, decode::Context, decode::decode},
     },
-    script::{Workshop, reference as scripting},
+    script::{Asks, Workshop, reference as scripting},
 };
 
 /// The destination of calls to any host; a manifest permits it host by host.
@@ -95,6 +95,8 @@ fn template(name: &str, sources: &Layers<'_>, workshop: &mut Workshop, diagnosti
         diagnostics.push(problem.at(place).help("a template is a script and a manifest of the same name".to_owned()));
         return None;
     };
+    let asks = std::str::from_utf8(script).map(|text| Asks::of(without_mark(text)));
+    let script_context = Context { file: script_file, owner: &owner, name: None };
     let script = compile_script(script_file, script, &owner, workshop, diagnostics);
     let root = yaml::parse(manifest_file, manifest, diagnostics)?;
     let context = Context { file: manifest_file, owner: &owner, name: None };
@@ -109,7 +111,18 @@ fn template(name: &str, sources: &Layers<'_>, workshop: &mut Workshop, diagnosti
     let to_hosts = rule.permissions.hosts.as_ref().map(|_| HTTP.into());
     let destinations = destinations().chain(to_hosts).collect();
     let template = Template { name: name.into(), script: script?, destinations };
+    // Of a script that does not compile nobody knows what it asks for.
+    if let Ok(asks) = asks {
+        let manifest =
+            asks::Manifest { destinations: &template.destinations, hosts: hosts.as_ref(), cookies: &cookies };
+        asks::report_unpermitted(&asks, &manifest, &script_context, diagnostics);
+    }
     Some(Known { template: Arc::new(template), fields: rule.fields, consent, vendors, cookies, hosts })
+}
+
+/// As with YAML, a mark of the byte order is no part of the text.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{FEFF}').unwrap_or(text)
 }
 
 fn compile_script(
@@ -124,8 +137,7 @@ fn compile_script(
         diagnostics.push(problem.at(Place::new(file, 1, 1, 0)).help("save the file as UTF-8".to_owned()));
         return None;
     };
-    // As with YAML, a mark of the byte order is no part of the text.
-    match workshop.add(file, text.strip_prefix('\u{FEFF}').unwrap_or(text)) {
+    match workshop.add(file, without_mark(text)) {
         Ok(script) => Some(script),
         Err(error) => {
             let problem = Diagnostic::error("bad-script", &*error.message).of(owner);

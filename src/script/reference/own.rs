@@ -182,7 +182,7 @@ const RESULTS: Section = Section {
                     "set_cookie(\"newsletter\", params.list, #{ days: -1 })",
                     "failed: set_cookie: days is a whole number, zero or more",
                 ),
-                Script("set_cookie(\"other\", \"x\", #{})", "failed: tags/example_"),
+                Script("set_cookie(event.event_name, \"x\", #{})", "failed: tags/example_"),
             ],
         },
         Entry {
@@ -260,7 +260,7 @@ const HTTP: Section = Section {
                     "ran: 1 call",
                 ),
                 Script(
-                    "http::request(params, event, #{ url: \"/orders\" })",
+                    "http::request(params, event, #{ url: \"/orders/\" + event.event_id })",
                     "failed: the url is no absolute address, such as https://api.example.com/path",
                 ),
                 Script("http::request(params, event, #{ json: 1 })", "failed: http::request needs a url"),
