@@ -268,7 +268,7 @@ fn process(container: &Container, client: Client, hit: Hit, coverage: Option<&Re
     };
     let processed = pipeline::process(container, client, &Arc::new(hit), surroundings);
     if let Some(coverage) = coverage {
-        coverage.borrow_mut().read(&processed.trace);
+        coverage.borrow_mut().read(container, &processed.trace);
     }
     processed
 }

@@ -85,13 +85,27 @@ pub const IMMUTABLE: [&str; 24] = [
 
 /// The event as a tag sees it: each of the tag's transformations changes what those before it made.
 pub fn seen_by<'g>(tag: &Tag, moment: &Moment<'_>, given: &'g Given) -> Seen<'g> {
+    watched(tag, moment, given, |_, _| {})
+}
+
+/// The same, and whoever watches is shown each transformation with the event that its conditions are about.
+pub fn watched<'g>(
+    tag: &Tag,
+    moment: &Moment<'_>,
+    given: &'g Given,
+    mut watch: impl FnMut(TransformationIndex, &Moment<'_>),
+) -> Seen<'g> {
     let mut seen = Seen { given: Cow::Borrowed(given), notes: Vec::new() };
     let all = &moment.container.transformations;
-    for transformation in tag.transformations.iter().filter_map(|index| all.get(index.0)) {
+    for (index, transformation) in tag.transformations.iter().filter_map(|index| Some((*index, all.get(index.0)?))) {
         let changed = match &seen.given {
-            Cow::Borrowed(_) => transformation.apply(moment, &mut seen.notes),
+            Cow::Borrowed(_) => {
+                watch(index, moment);
+                transformation.apply(moment, &mut seen.notes)
+            }
             Cow::Owned(given) => {
                 let moment = Moment::new(moment.container, given);
+                watch(index, &moment);
                 let changed = transformation.apply(&moment, &mut seen.notes);
                 seen.notes.extend(moment.into_notes());
                 changed

@@ -41,7 +41,8 @@ pub struct Test {
     /// Also write the results as JUnit XML, which CI systems show
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Also say which tags, triggers, outcomes of conditions and answers about consent no case exercises
+    /// Also say which tags, triggers, transformations, outcomes of conditions and answers about consent no case exercises;
+    /// that does not change how it exits
     #[arg(long)]
     coverage: bool,
 }

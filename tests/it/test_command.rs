@@ -74,3 +74,57 @@ async fn a_file_in_which_nothing_is_tested_fails() {
     let ran = tidegate(&place, &["test"]).await;
     assert!(ran.code == Some(1) && ran.out.starts_with("error[duplicate-key]"), "{ran:?}");
 }
+
+const WAYS: &str = r#"
+triggers:
+  Orders: { event: purchase }
+  Half: { event: purchase, sample: { percent: 50, by: "{{Order}}" } }
+  Inside: { event: purchase, when: [{ event_data: internal, equals: true }] }
+variables:
+  Order: { event_data: event_id }
+transformations:
+  Without names: { tags: [Order], exclude: [customer_name], when: [{ event_data: country, in: [DE, AT] }, { any: [{ event_data: value, less_than: 5 }, { event_data: coupon, defined: true }] }] }
+  Short: { tags: [Order], allow: [value] }
+tags:
+  Order: { template: log, triggers: Orders, exceptions: Inside, setup: { tag: Prepare, stop_on_failure: true }, cleanup: Tidy, consent: [ad_storage, ad_user_data], when_denied: hold, parameters: { line: order } }
+  Prepare: { template: log, triggers: [], consent: analytics_storage, parameters: { line: before } }
+  Tidy: { template: log, triggers: [], consent: none, consent_reason: it only writes a line, parameters: { line: after } }
+  Winter: { template: log, triggers: Half, active: { from: 2026-12-01T00:00:00Z, to: 2027-03-01T00:00:00Z }, consent: none, consent_reason: it only writes a line, parameters: { line: winter } }
+"#;
+
+const SOME: &str = r#"
+defaults: { event: { event: purchase, event_id: a } }
+cases:
+  all granted:
+    event: { country: DE, value: 9 }
+    consent: { ad_storage: granted, ad_user_data: granted, analytics_storage: granted }
+    expect: { fired: [Order, Prepare, Tidy] }
+  one missing: { event: {}, consent: { ad_storage: granted }, expect: { fired: [] } }
+"#;
+
+#[tokio::test]
+async fn coverage_tells_every_way_that_no_case_takes() {
+    let place = Place::with_rules(WAYS);
+    place.write("rules/a.test.yaml", SOME);
+    let ran = tidegate(&place, &["test", "--coverage"]).await;
+    assert_eq!(ran.code, Some(0), "what is not covered is no failure: {ran:?}");
+    insta::assert_snapshot!("coverage_of_some", ran.out);
+    let as_json = tidegate(&place, &["test", "--coverage", "--format", "json"]).await.json();
+    insta::assert_snapshot!("coverage_json", serde_json::to_string_pretty(&as_json["coverage"]).expect("JSON"));
+
+    let more = r#"
+  a coupon: { event: { country: DE, coupon: x }, consent: { ad_storage: granted, ad_user_data: granted, analytics_storage: granted }, expect: { fired: [Order, Prepare, Tidy] } }
+  a small one: { event: { country: AT, value: 1 }, consent: { ad_storage: granted, ad_user_data: granted, analytics_storage: granted }, expect: { fired: [Order, Prepare, Tidy] } }
+  elsewhere: { event: { country: FR }, consent: { ad_storage: granted, ad_user_data: granted, analytics_storage: granted }, expect: { fired: [Order, Prepare, Tidy] } }
+  inside: { event: { internal: true }, expect: { fired: [] } }
+  no set-up: { event: { }, consent: { ad_storage: granted, ad_user_data: granted }, expect: { not_fired: { Order: set-up } } }
+  refused: { event: { consent_answered: true }, consent: { ad_storage: denied, ad_user_data: granted }, expect: { fired: [] } }
+  winter: { now: 2026-12-10T00:00:00Z, event: { event_id: e }, expect: { fired: [Winter] } }
+  spring: { now: 2027-03-10T00:00:00Z, event: { event_id: e }, expect: { not_fired: { Winter: not active since } } }
+  autumn: { now: 2026-10-10T00:00:00Z, event: { event_id: e }, expect: { not_fired: { Winter: not active until } } }
+  sampled: { event: { event_id: b }, expect: { not_fired: { Winter: "" } } }
+"#;
+    place.write("rules/a.test.yaml", &format!("{SOME}{more}"));
+    let ran = tidegate(&place, &["test", "--coverage"]).await;
+    insta::assert_snapshot!("coverage_of_all", ran.out);
+}
