@@ -8,7 +8,8 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use rusqlite::{Connection, OpenFlags};
+use percent_encoding::{AsciiSet, CONTROLS};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::sqlite::{self, Kind, PATIENCE};
 
@@ -48,6 +49,9 @@ CREATE TABLE served (
 ) WITHOUT ROWID;
 "],
 };
+
+/// What would end the path of a `file:` address, or be an escape in it.
+const SAFE: &AsciiSet = &CONTROLS.add(b'?').add(b'#').add(b'%');
 
 pub(super) const PAGE_BYTES: u64 = 4096;
 
@@ -96,15 +100,18 @@ pub(super) fn of_file(max_bytes: u64) -> u64 {
     max_bytes / 2
 }
 
+/// What to do about a file that cannot be read.
+pub(super) const REMEDY: &str = "a server that starts sets a broken history aside and begins it anew";
+
 /// Opens the file for reading, beside its writer. `None` if there is none.
 pub(super) fn open_reader(path: &Path) -> anyhow::Result<Option<Connection>> {
-    if !path.exists() {
-        return Ok(None);
+    match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        Ok(_) => {}
     }
     let open = || {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let conn = Connection::open_with_flags(path, flags)?;
-        conn.busy_timeout(PATIENCE)?;
+        let conn = connect(path)?;
         let application: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
         let version: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
         if application == 0 && version == 0 {
@@ -112,10 +119,44 @@ pub(super) fn open_reader(path: &Path) -> anyhow::Result<Option<Connection>> {
             return Ok(None);
         }
         ensure!(application == KIND.application_id, "it is an SQLite file, but not a Tidegate history");
-        ensure!(version == i64::try_from(KIND.migrations.len())?, "it was written by another version of Tidegate");
+        let own = KIND.migrations.len();
+        ensure!(
+            version == i64::try_from(own)?,
+            "another version of Tidegate wrote it (schema {version}; this one reads {own}): use the one that serves"
+        );
         anyhow::Ok(Some(conn))
     };
-    open().with_context(|| format!("cannot read {}", path.display()))
+    open().map_err(|error| {
+        let code = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+        let is_broken = matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase));
+        let remedy = if is_broken { format!("; {REMEDY}") } else { String::new() };
+        error.context(format!("cannot read {}{remedy}", path.display()))
+    })
+}
+
+/// A connection that can be read from. In a folder where nothing can be written, SQLite has no place for what it shares
+/// with others; without a log there is nothing to share.
+fn connect(path: &Path) -> anyhow::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open = |flags, path: &Path| {
+        let conn = Connection::open_with_flags(path, flags)?;
+        conn.busy_timeout(PATIENCE)?;
+        conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
+        Ok(conn)
+    };
+    let opened: rusqlite::Result<_> = open(flags, path);
+    match opened {
+        Err(error) if matches!(error.sqlite_error_code(), Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen)) => {
+            let log = fs::metadata(with_ending(path, "-wal")).map_or(0, |log| log.len());
+            ensure!(
+                log == 0,
+                "its folder cannot be written, which reading it beside a server takes: use the server's user"
+            );
+            let escaped = percent_encoding::utf8_percent_encode(&path.to_string_lossy(), SAFE).to_string();
+            Ok(open(flags | OpenFlags::SQLITE_OPEN_URI, Path::new(&format!("file:{escaped}?immutable=1")))?)
+        }
+        opened => Ok(opened?),
+    }
 }
 
 /// Opens the file for forgetting, beside its writer. `None` if there is none.

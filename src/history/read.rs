@@ -29,11 +29,20 @@ pub struct Served {
 
 pub(super) fn impact(path: &Path, old: &Container, new: &Container, now: Timestamp) -> anyhow::Result<Impact> {
     let Some(conn) = file::open_reader(path)? else { return Ok(impact::impact(&[], old, new)) };
-    let (hits, sample) = remembered(&conn, now).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(Impact { sample: Some(sample), ..impact::impact(&hits, old, new) })
+    let Memory { events, sample, unreadable } =
+        remembered(&conn, now).with_context(|| format!("cannot read {}; {}", path.display(), file::REMEDY))?;
+    Ok(Impact { sample: Some(sample), unreadable, ..impact::impact(&events, old, new) })
 }
 
-fn remembered(conn: &Connection, now: Timestamp) -> anyhow::Result<(Vec<Remembered>, Sample)> {
+/// What is kept of the last day.
+struct Memory {
+    events: Vec<Remembered>,
+    sample: Sample,
+    /// Written in a form of another version's.
+    unreadable: u64,
+}
+
+fn remembered(conn: &Connection, now: Timestamp) -> anyhow::Result<Memory> {
     // One moment for both tables.
     let transaction = conn.unchecked_transaction()?;
     let mut keys = HashMap::new();
@@ -44,15 +53,17 @@ fn remembered(conn: &Connection, now: Timestamp) -> anyhow::Result<(Vec<Remember
     }
     let mut select = transaction.prepare("SELECT day, hits, event FROM kept WHERE at >= ?1 ORDER BY id")?;
     let mut rows = select.query([now.minus(AGE).0])?;
-    let (mut events, mut sample) = (Vec::new(), Sample { kept: 0, of: 0 });
+    let mut memory = Memory { events: Vec::new(), sample: Sample { kept: 0, of: 0 }, unreadable: 0 };
     while let Some(row) = rows.next()? {
         let hits = row.get::<_, i64>(1)?.cast_unsigned();
-        sample.kept += u64::from(hits > 0);
-        sample.of += hits;
-        let kept = serde_json::from_str(row.get_ref(2)?.as_str()?).context("a kept event cannot be read")?;
-        events.push(Remembered { kept, key: keys.get(&row.get(0)?).cloned() });
+        memory.sample.kept += u64::from(hits > 0);
+        memory.sample.of += hits;
+        match serde_json::from_str(row.get_ref(2)?.as_str()?) {
+            Ok(kept) => memory.events.push(Remembered { kept, key: keys.get(&row.get(0)?).cloned() }),
+            Err(_) => memory.unreadable += 1,
+        }
     }
-    Ok((events, sample))
+    Ok(memory)
 }
 
 pub(super) fn versions_served(path: &Path) -> anyhow::Result<Vec<Served>> {

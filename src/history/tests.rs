@@ -263,3 +263,38 @@ fn where_there_is_no_file_there_is_nothing() {
     assert_eq!(versions_served(place.folder.path()).expect("nothing"), []);
     assert!(!place.path().exists());
 }
+
+#[tokio::test]
+async fn a_file_of_another_version_is_told_from_a_broken_one() {
+    let place = Place::new();
+    let history = place.open(KeepHits::On, 64 << 20);
+    for id in ["a", "b"] {
+        place.take(&history, &purchase(id));
+    }
+    history.close().await;
+    let change = |sql: &str| {
+        let conn = rusqlite::Connection::open(place.path()).expect("the file");
+        conn.execute_batch(sql).expect("a change");
+    };
+    let read = || super::impact(place.folder.path(), &place.container, &container("tags: {}"));
+    let refused = || format!("{:#}", read().expect_err("it cannot be read"));
+
+    change("UPDATE kept SET event = '{}' WHERE id = 1");
+    let impact = read().expect("the rest can be read");
+    assert_eq!((impact.events, impact.unreadable), (1, 1));
+    assert!(impact.to_string().contains("\n1 event not read: another version of Tidegate kept them\n"), "{impact}");
+
+    change("PRAGMA user_version = 7");
+    let told = refused();
+    assert!(told.contains("another version of Tidegate wrote it (schema 7; this one reads 1): use the one"), "{told}");
+    change("PRAGMA user_version = 1");
+    let mut bytes = fs::read(place.path()).expect("the file");
+    bytes[100..3000].fill(0xAB);
+    fs::write(place.path(), bytes).expect("a broken file");
+    let told = refused();
+    assert!(told.contains("a server that starts sets a broken history aside and begins it anew"), "{told}");
+    let history = place.open(KeepHits::On, 64 << 20);
+    place.take(&history, &purchase("c"));
+    history.close().await;
+    assert_eq!(read().expect("it was begun anew").events, 1);
+}

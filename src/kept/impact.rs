@@ -45,6 +45,9 @@ pub struct Impact {
     /// Of how many hits the kept ones are a sample; `None` if that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sample: Option<Sample>,
+    /// Kept events that another version of the program wrote in a form of its own; they count nowhere else.
+    #[serde(skip_serializing_if = "is_none")]
+    pub unreadable: u64,
     pub consent_settings: ConsentSettingsAre,
     /// In the order of their names.
     pub tags: Vec<TagImpact>,
@@ -136,6 +139,7 @@ pub fn impact(hits: &[Remembered], old: &Container, new: &Container) -> Impact {
         events: hits.len() as u64,
         span: times().min().zip(times().max()),
         sample: None,
+        unreadable: 0,
         consent_settings: ConsentSettingsAre::of(&old.consent, &new.consent),
         tags: tags.into_values().collect(),
     }
@@ -261,11 +265,34 @@ impl ConsentSettingsAre {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_none(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Impact {
+    fn tell_unreadable(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.unreadable {
+            0 => Ok(()),
+            events => writeln!(f, "{} not read: another version of Tidegate kept them", counted(events)),
+        }
+    }
+}
+
+fn counted(events: u64) -> String {
+    if events == 1 { "1 event".to_owned() } else { format!("{events} events") }
+}
+
 /// Several lines, for a terminal.
 impl fmt::Display for Impact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some((first, last)) = self.span else {
-            return writeln!(f, "impact: no hits are kept, so nothing can be said");
+            writeln!(f, "impact: no hits are kept in this data folder, so nothing can be said")?;
+            self.tell_unreadable(f)?;
+            return writeln!(
+                f,
+                "a server keeps hits that it accepts for a day, unless it runs with --keep-hits off; --data names its folder"
+            );
         };
         let events = if self.events == 1 { "event" } else { "events" };
         write!(f, "impact on {} kept {events}, {first} to {last}", self.events)?;
@@ -273,6 +300,7 @@ impl fmt::Display for Impact {
             Some(Sample { kept, of }) if of > kept => writeln!(f, ", {kept} hits out of {of}")?,
             _ => writeln!(f)?,
         }
+        self.tell_unreadable(f)?;
         if self.consent_settings == ConsentSettingsAre::NotApplied {
             writeln!(
                 f,
@@ -300,7 +328,11 @@ impl fmt::Display for Impact {
 /// `"Sign-up" fired 212 -> 148, 64 newly blocked by consent`
 impl fmt::Display for TagImpact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const WHY: &str = "a condition reads what is not kept";
         let Self { tag, fired_before: before, fired_after: after, newly, not_computable, .. } = self;
+        if self.change == Change::Stays && (before, after) == (&0, &0) && *not_computable > 0 {
+            return write!(f, "{tag:?} is not computable for {}: {WHY}", counted(*not_computable));
+        }
         match self.change {
             Change::Stays => write!(f, "{tag:?} fired {before} -> {after}")?,
             Change::Added => write!(f, "{tag:?} is new and fires {after} times")?,
@@ -327,7 +359,7 @@ impl fmt::Display for TagImpact {
         }
         match not_computable {
             0 => Ok(()),
-            events => write!(f, ", {events} not computable: a condition reads what is not kept"),
+            events => write!(f, "; not computable for {}: {WHY}", counted(*events)),
         }
     }
 }

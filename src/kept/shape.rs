@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use super::{DayKey, Detail};
 use crate::{
     event,
+    openai::money::Currency,
     trace::Sensitivity,
     trigger::condition::{Case, Number, Wanted},
 };
@@ -74,7 +75,14 @@ pub fn of(data: &Map<String, Value>, detail: Detail, key: &DayKey) -> Map<String
 /// Whether a name is a word that rules could be written for: letters, digits and a few signs, no long number.
 pub fn is_plain_name(name: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | ' ');
-    (1..=MAX_NAME).contains(&name.len()) && name.chars().all(is_part) && !has_many_digits(name)
+    (1..=MAX_NAME).contains(&name.len()) && name.chars().all(is_part) && !has_many_digits(name) && !spells_address(name)
+}
+
+/// Whether a name is an e-mail address with its signs written as words: `ada_at_example.com`.
+fn spells_address(name: &str) -> bool {
+    let mut words = name.split(|c: char| !c.is_ascii_alphanumeric() && c != '.').skip(1);
+    let has_at = words.any(|word| word.eq_ignore_ascii_case("at"));
+    has_at && words.any(|word| word.contains('.') || word.eq_ignore_ascii_case("dot"))
 }
 
 fn has_many_digits(text: &str) -> bool {
@@ -151,7 +159,8 @@ fn stays(name: &str, value: &Value) -> bool {
         Value::Number(number) => NUMBERS.contains(&name) && is_an_amount(number.as_f64()),
         Value::String(text) if text.is_empty() => true,
         Value::String(text) if NUMBERS.contains(&name) => text.len() <= 20 && is_an_amount(text.trim().parse().ok()),
-        Value::String(text) => name == "currency" && text.len() == 3 && text.bytes().all(|b| b.is_ascii_alphabetic()),
+        // Three letters may be a name.
+        Value::String(text) => name == "currency" && text.len() == 3 && Currency::parse(text).is_ok(),
         Value::Array(_) | Value::Object(_) => false,
     }
 }
