@@ -71,3 +71,22 @@ impl DataFolder {
         path.join("control.sock")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn it_is_its_owners_alone_ignores_itself_and_has_one_server() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("data");
+        let folder = DataFolder::open(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(fs::read_to_string(path.join(".gitignore")).unwrap(), "*\n");
+        assert!(matches!(DataFolder::open(&path), Err(OpenError::Locked)));
+        drop(folder);
+        assert!(DataFolder::open(&path).is_ok());
+    }
+}

@@ -229,3 +229,6 @@ pub fn prospect<'s>(
         (_, None, Keeping::Page) => Prospect::MayComeAgain,
     }
 }
+
+#[cfg(test)]
+mod tests;

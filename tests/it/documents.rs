@@ -78,3 +78,26 @@ fn the_walk_through_openai_ads_is_a_working_container() {
 fn the_configuration_is_a_working_container() {
     hold("docs/configuration.md", 8);
 }
+
+/// What proves a promise must be there under the name that newcomers read.
+#[test]
+fn what_proves_the_promises_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("CONTRIBUTING.md")).unwrap();
+    let section =
+        text.split("\n## ").find(|section| section.starts_with("What proves the promises")).expect("a section");
+    let (_, list) = section.split_once("\n- ").expect("a list");
+    let names: Vec<_> = list.split('`').skip(1).step_by(2).filter(|name| name.contains(['/', '.', ':'])).collect();
+    assert!(names.len() > 40, "{names:?}");
+    for name in names {
+        let Some((module, test)) = name.rsplit_once("::") else {
+            assert!(root.join("tests/cases").join(name).exists() || root.join(name).is_file(), "there is no {name}");
+            continue;
+        };
+        let module = module.replace("::", "/");
+        let files = [format!("tests/it/{module}.rs"), format!("src/{module}/tests.rs"), format!("src/{module}.rs")];
+        let holds =
+            |file: &String| fs::read_to_string(root.join(file)).is_ok_and(|text| text.contains(&format!("fn {test}(")));
+        assert!(files.iter().any(holds), "there is no test {name}");
+    }
+}

@@ -79,6 +79,19 @@ async fn live_is_head_and_a_broken_head_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_draft_beside_what_is_committed_decides_nothing() {
+    let place = git_shop();
+    write_version(&place, 1);
+    let mut shop = Shop::spawn(place, &[]).await;
+    shop.standin.fail_with(Failure::Hold, Lasting::UntilCleared);
+    shop.accept(&purchase("committed")).await;
+    shop.crash().await;
+    let tags: BTreeSet<_> = stored_calls(&shop).await.into_iter().map(|(_, _, tag)| tag).collect();
+    assert_eq!(tags, BTreeSet::from(["First 0".to_owned(), "Second 0".to_owned()]));
+    shop.close_leaving(Left { pending: 2, ..Left::default() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_draft_is_served_where_that_is_asked_for() {
     let place = git_shop();
     write_version(&place, 1);

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tidegate::settings::Stated;
 use tokio::{net::TcpListener, sync::watch};
 
-use crate::harness::{Left, Place, Shop};
+use crate::harness::{Left, PATIENCE, Place, Shop};
 
 /// A receiver of requests. Answers with the statuses it was given, then with 200.
 struct Receiver {
@@ -49,7 +49,8 @@ impl Receiver {
     }
 
     async fn wait_for(&mut self, count: usize) -> Vec<Taken> {
-        self.taken.wait_for(|taken| taken.len() >= count).await.expect("the receiver runs").clone()
+        let taken = tokio::time::timeout(PATIENCE, self.taken.wait_for(|taken| taken.len() >= count)).await;
+        taken.expect("requests come").expect("the receiver runs").clone()
     }
 }
 

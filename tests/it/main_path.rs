@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tidegate::{digest::Digest, time::Timestamp};
 
-use crate::harness::{Place, Shop, all_granted, purchase};
+use crate::harness::{PIXEL, Place, Shop, all_granted, environment, purchase, run};
 
 fn sha256(text: &str) -> String {
     Digest::of(text).to_string()
@@ -210,5 +210,43 @@ async fn the_click_in_the_cookie_finds_its_purchase() {
     assert_eq!(hit.send().await.expect("an answer").status(), 204);
     shop.wait_for(1).await;
     assert_eq!(shop.stored()[0]["oppref"], "gAAAABearlier==");
+    shop.close().await;
+}
+
+/// One path: what `trace` and a test case say of a hit is what the server does with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn trace_and_test_say_what_the_server_does() {
+    let shop = Shop::spawn(Place::own_rules(), &["--log", "info,tidegate::hit=debug"]).await;
+    let mut refused = purchase("refused");
+    refused["consent"] = json!({"ad_storage": "denied"});
+    // Of each hit: the calls that the server made of it, without what it knows of the connection and of the time.
+    let bare = |mut call: Value| {
+        call.as_object_mut().expect("a mapping").retain(|key, _| key != "timestamp_ms" && key != "user");
+        call
+    };
+    for (hit, calls) in [(purchase("granted"), 1), (refused, 0)] {
+        shop.accept(&hit).await;
+        let id = hit["event_id"].as_str().expect("an id");
+        shop.wait_for(1).await;
+        let served: Vec<_> = shop.stored().into_iter().filter(|call| call["id"] == id).map(bare).collect();
+        assert_eq!(served.len(), calls, "{id}");
+
+        let traced = run(&shop.place, &["trace", "-", "--format", "json"], &environment(), &hit.to_string()).await;
+        let traced = traced.json();
+        let told: Vec<_> =
+            traced["calls"].as_array().expect("calls").iter().map(|call| bare(call["body"].clone())).collect();
+        assert_eq!(told, served, "{id}");
+        for tag in traced["trace"]["events"][0]["tags"].as_array().expect("tags") {
+            let (name, verdict) = (tag["tag"].as_str().expect("a name"), tag["verdict"].as_str().expect("a verdict"));
+            shop.server().logs(|line| line.contains(&format!(r#"purchase: tag \"{name}\" {verdict}"#))).await;
+        }
+
+        let expected: Vec<_> = served.iter().map(|call| json!({"body": call})).collect();
+        let pixel = json!({"OPENAI_PIXEL_ID": PIXEL});
+        let case = json!({"event": hit, "environment": pixel, "expect": {"calls": expected}});
+        shop.place.write("rules/served.test.yaml", &json!({"cases": {id: case}}).to_string());
+        let tested = run(&shop.place, &["test"], &environment(), "").await;
+        assert_eq!(tested.code, Some(0), "{tested:?}");
+    }
     shop.close().await;
 }

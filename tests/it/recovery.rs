@@ -5,18 +5,19 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use tidegate::standin::{Failure, Lasting};
 
-use crate::harness::{PATIENCE, Place, Shop, purchase};
+use crate::harness::{Left, PATIENCE, Place, Shop, purchase};
 
 /// A backlog starts to flow, and here ends, within this after the destination has recovered.
 const RECOVERY: Duration = Duration::from_secs(10);
 
-async fn everything_arrives_after(failure: Failure) {
+/// Fails so many times, and then no more.
+async fn everything_arrives_after(failures: u64, failure: Failure) {
     let shop = Shop::open().await;
     shop.standin.fail_with(failure.clone(), Lasting::UntilCleared);
     for nth in 0..200 {
         shop.accept(&purchase(&format!("r-{nth}"))).await;
     }
-    let failed = shop.standin.wait_until(PATIENCE, |counts| counts.failures >= 4).await;
+    let failed = shop.standin.wait_until(PATIENCE, move |counts| counts.failures >= failures).await;
     failed.unwrap_or_else(|error| panic!("it does not go on trying: {error}"));
     shop.standin.clear_failures();
     let recovered = shop.standin.wait_for(200, RECOVERY).await;
@@ -26,17 +27,30 @@ async fn everything_arrives_after(failure: Failure) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_destination_that_answers_503_loses_nothing() {
-    everything_arrives_after(Failure::status(StatusCode::SERVICE_UNAVAILABLE)).await;
+    // The fourth is the first call that is tried alone.
+    everything_arrives_after(4, Failure::status(StatusCode::SERVICE_UNAVAILABLE)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_destination_that_hangs_up_loses_nothing() {
-    everything_arrives_after(Failure::HangUp).await;
+    everything_arrives_after(2, Failure::HangUp).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_answers_nonsense_loses_nothing() {
-    everything_arrives_after(Failure::Garbage(StatusCode::BAD_GATEWAY)).await;
+    everything_arrives_after(2, Failure::Garbage(StatusCode::BAD_GATEWAY)).await;
+}
+
+/// Of what was in flight nobody knows whether it arrived, so it may arrive twice. The destination must know it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_twice_is_the_same_event() {
+    let shop = Shop::open().await;
+    shop.standin.fail_with(Failure::LoseAnswer, Lasting::Requests(1));
+    shop.accept(&purchase("twice")).await;
+    shop.standin.wait_until(PATIENCE, |counts| counts.duplicates == 1).await.expect("it is known again");
+    let again: Vec<_> = shop.standin.duplicates().into_iter().map(|accepted| accepted.event.clone()).collect();
+    assert_eq!(again, shop.stored());
+    shop.close_leaving(Left { duplicates: 1, ..Left::default() }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
