@@ -15,6 +15,7 @@ mod commit;
 mod draft;
 mod error;
 mod obstacle;
+mod pin;
 mod ready;
 mod remote;
 mod staging;
@@ -40,6 +41,9 @@ pub use turn::Turn;
 pub use underway::Underway;
 pub use upstream::{There, Unpushed, Upstream};
 pub use versions::Version;
+
+/// For what the server does by itself: a hook here was written for people.
+const NO_HOOKS: [&str; 2] = ["-c", "core.hooksPath=/dev/null"];
 
 /// The repository that a container's folder lies in, be it the folder itself or one above it.
 #[derive(Clone, Debug)]

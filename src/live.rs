@@ -63,9 +63,19 @@ pub struct Shortfall {
     pub reason: String,
 }
 
+impl Shortfall {
+    /// Whether both say the same, but for numbers such as times that an error comes with.
+    fn is_like(&self, other: &Self) -> bool {
+        let words = |shortfall: &Self| shortfall.reason.replace(|c: char| c.is_ascii_digit(), "");
+        self.version == other.version && words(self) == words(other)
+    }
+}
+
 /// What the watch is asked to do beside what it does by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Order {
+    /// The remote has answered.
+    Hear,
     /// Ask the remote at once.
     Fetch,
     /// Look again at once, also at what was refused, and ask the remote.

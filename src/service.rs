@@ -78,6 +78,9 @@ impl Service {
         let destinations = destinations(settings, Arc::clone(&secrets))?;
         tell_absent(&container, &secrets).await;
         let write_keys = WriteKeys::open(settings.write_keys.clone(), Arc::clone(&secrets)).await?;
+        if let Some(secret) = &settings.webhook_secret {
+            webhook::ensure(&secrets, secret).await?;
+        }
         let options = Options { reserve_bytes: settings.disk_reserve, ..Options::default() };
         let outbox: Arc<dyn Outbox> =
             Arc::new(Embedded::open(folder.path(), options).context("cannot open the outbox")?);
@@ -95,7 +98,7 @@ impl Service {
         let (proxies, limit) = (settings.trusted_proxies.clone(), settings.rate_limit);
         let collect = Arc::new(Collect::new(Arc::clone(&app), proxies, limit, write_keys));
         let (sites_address, admin_address) = (sites.local_addr()?, admin.local_addr()?);
-        let webhook = settings.webhook_secret.clone().map(|secret| Webhook { app: Arc::clone(&app), secrets, secret });
+        let webhook = settings.webhook_secret.clone().map(|secret| Webhook::new(Arc::clone(&app), secrets, secret));
         let tasks = vec![
             serve(
                 sites,

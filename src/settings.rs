@@ -17,6 +17,7 @@ use crate::{
     live::Follow,
     logging::LogFormat,
     site_paths::SitePaths,
+    time,
 };
 
 /// What an operator said, by flag, environment or file; silent where `None`.
@@ -87,7 +88,7 @@ pub struct Stated {
     /// The branch that is followed [default: main]
     #[arg(long, env = "TIDEGATE_BRANCH", value_name = "NAME")]
     pub branch: Option<String>,
-    /// How often the remote is asked, such as 30s or 5m [default: 30s]
+    /// How often the remote is asked, such as 30s, 5m or 1h [default: 30s]
     #[arg(long, env = "TIDEGATE_POLL", value_name = "TIME", value_parser = Poll::from_str)]
     pub poll: Option<Poll>,
     /// Name of the secret that signs POST /webhook/git on the admin's address, which asks the remote at once
@@ -193,23 +194,29 @@ impl Stated {
     }
 }
 
-/// A time between one and the next, in whole seconds or minutes.
+/// A time between one and the next; a bare number is seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Poll(Duration);
+
+impl Poll {
+    const SHORTEST: Duration = Duration::from_secs(1);
+    /// Whoever wants less does not want to follow.
+    const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+}
 
 impl FromStr for Poll {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (number, factor) = match text.strip_suffix('m') {
-            Some(minutes) => (minutes, 60),
-            None => (text.strip_suffix('s').unwrap_or(text), 1),
-        };
-        let seconds = number.parse::<u32>().ok().and_then(|number| number.checked_mul(factor));
-        let seconds = seconds.filter(|seconds| *seconds > 0);
-        let wanted = || format!("{text:?} is no time such as 30s or 5m");
-        seconds.map(|seconds| Self(Duration::from_secs(seconds.into()))).ok_or_else(wanted)
+        let seconds = || text.parse().ok().map(Duration::from_secs);
+        let every =
+            time::length(text).or_else(seconds).ok_or_else(|| format!("{text:?} is no time such as 30s, 5m or 1h"))?;
+        if (Self::SHORTEST..=Self::LONGEST).contains(&every) {
+            Ok(Self(every))
+        } else {
+            Err(format!("{text:?} is not between 1s and 7d"))
+        }
     }
 }
 
@@ -264,12 +271,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_poll_is_a_whole_number_of_seconds_or_minutes() {
-        for (text, seconds) in [("30s", 30), ("5m", 300), ("7", 7)] {
-            assert_eq!(text.parse(), Ok(Poll(Duration::from_secs(seconds))));
+    fn a_poll_is_a_length_of_time_within_reason() {
+        for (text, seconds) in [("30s", 30), ("5m", 300), ("7", 7), ("1h", 3600), ("1h 30m", 5400), ("2 days", 172_800)]
+        {
+            assert_eq!(text.parse(), Ok(Poll(Duration::from_secs(seconds))), "{text}");
         }
-        for text in ["", "0s", "m", "1h", "-3s", "1.5s", "99999999m"] {
-            assert!(text.parse::<Poll>().is_err(), "{text}");
+        for (text, words) in [
+            ("", "is no time such as 30s, 5m or 1h"),
+            ("often", "is no time"),
+            ("m", "is no time"),
+            ("-3s", "is no time"),
+            ("0", "is not between 1s and 7d"),
+            ("0s", "is not between"),
+            ("999ms", "is not between"),
+            ("99999999m", "is not between"),
+            ("18446744073709551615", "is not between"),
+        ] {
+            let refusal = text.parse::<Poll>().unwrap_err();
+            assert!(refusal.contains(words), "{text}: {refusal}");
         }
     }
 

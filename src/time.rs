@@ -9,6 +9,12 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
 
+/// A length of time as people write it, such as `30s`, `5m`, `1h 30m` or `2d`; a day has 24 hours.
+pub fn length(text: &str) -> Option<Duration> {
+    let span: jiff::Span = text.parse().ok()?;
+    span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()?.try_into().ok()
+}
+
 impl Timestamp {
     /// The wall clock, for edges; the core is handed the result.
     #[expect(clippy::disallowed_methods, reason = "the one place where the wall clock is read")]

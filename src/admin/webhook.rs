@@ -3,8 +3,12 @@
 //! Takes a body signed as GitHub, Gitea and Forgejo sign theirs: HMAC-SHA256 in `X-Hub-Signature-256`. What the body says
 //! does not matter, as the remote is asked in any case.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
+use anyhow::Context as _;
 use axum::{
     Router,
     body::Bytes,
@@ -14,7 +18,7 @@ use axum::{
 };
 use ring::hmac;
 
-use crate::{app::App, call::SecretName, delivery::secrets::Secrets, live::Order};
+use crate::{app::App, call::SecretName, delivery::secrets::Secrets, live::Order, time::Timestamp};
 
 /// What the secret must be bound to. No container can name it: an address is none.
 pub const DESTINATION: &str = "webhook/git";
@@ -22,11 +26,37 @@ pub const DESTINATION: &str = "webhook/git";
 /// A push of many commits is large; one that is larger than this is seen at the next poll.
 const MAX_BODY: usize = 2 << 20;
 
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
 /// What the route needs.
 pub struct Webhook {
-    pub app: Arc<App>,
-    pub secrets: Arc<Secrets>,
-    pub secret: SecretName,
+    app: Arc<App>,
+    secrets: Arc<Secrets>,
+    secret: SecretName,
+    /// When a wrong signature was told of last.
+    told: Mutex<Option<Timestamp>>,
+}
+
+impl Webhook {
+    pub fn new(app: Arc<App>, secrets: Arc<Secrets>, secret: SecretName) -> Self {
+        Self { app, secrets, secret, told: Mutex::default() }
+    }
+
+    /// Whoever floods the webhook does not flood the log.
+    fn may_tell(&self, now: Timestamp) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = told.is_none_or(|told| now.since(told) >= TELL_EVERY);
+        if is_due {
+            *told = Some(now);
+        }
+        is_due
+    }
+}
+
+/// # Errors
+/// The secret cannot be had now: whoever relies on the webhook should not find out from a version that comes late.
+pub async fn ensure(secrets: &Secrets, secret: &SecretName) -> anyhow::Result<()> {
+    secrets.resolve(secret, DESTINATION).await.map(drop).context("--webhook-secret")
 }
 
 /// The route; it needs no `Host` of this machine, since its callers prove that they may.
@@ -37,7 +67,12 @@ pub fn routes(webhook: Webhook) -> Router {
 
 async fn pushed(State(webhook): State<Arc<Webhook>>, headers: HeaderMap, body: Bytes) -> (StatusCode, &'static str) {
     let Some(signature) = signature(&headers) else {
-        return (StatusCode::UNAUTHORIZED, "not signed by X-Hub-Signature-256\n");
+        let words = if headers.contains_key("x-gitlab-token") {
+            "not signed by X-Hub-Signature-256; GitLab's token is no signature, so leave it to --poll, or sign in a job\n"
+        } else {
+            "not signed by X-Hub-Signature-256\n"
+        };
+        return (StatusCode::UNAUTHORIZED, words);
     };
     let secret = match webhook.secrets.resolve(&webhook.secret, DESTINATION).await {
         Ok(secret) => secret,
@@ -48,7 +83,12 @@ async fn pushed(State(webhook): State<Arc<Webhook>>, headers: HeaderMap, body: B
     };
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
     if hmac::verify(&key, &body, &signature).is_err() {
-        tracing::warn!("a webhook was refused: its signature is not made with the secret {}", webhook.secret);
+        if webhook.may_tell(Timestamp::now()) {
+            let secret = &webhook.secret;
+            tracing::warn!(
+                "a webhook was refused: its signature is not made with the secret {secret}; told once a minute"
+            );
+        }
         return (StatusCode::FORBIDDEN, "the signature is not right\n");
     }
     webhook.app.live.order(Order::Fetch);

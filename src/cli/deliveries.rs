@@ -18,7 +18,7 @@ use super::{
 use crate::{
     desk::{AccountReport, Selection},
     outbox::{CallFilter, CallId, CallState, ListQuery, Page, StoredCall},
-    time::Timestamp,
+    time::{self, Timestamp},
 };
 
 /// Look after calls that wait or died: list, show, retry, discard
@@ -103,11 +103,7 @@ impl Filter {
 
 /// An instant, by itself or by how long ago it was; a day has 24 hours.
 fn instant(text: &str) -> Result<Timestamp, String> {
-    let ago = || {
-        let span: jiff::Span = text.parse().ok()?;
-        let ago = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()?;
-        Some(Timestamp::now().minus(ago.try_into().ok()?))
-    };
+    let ago = || time::length(text).map(|ago| Timestamp::now().minus(ago));
     let instant = text.parse::<jiff::Timestamp>().ok().map(|instant| Timestamp(instant.as_millisecond()));
     let wrong = "a time is an instant such as 2026-12-01T08:00:00Z, or how long ago: 30m, 2h, 3d";
     instant.or_else(ago).ok_or_else(|| wrong.to_owned())

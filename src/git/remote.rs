@@ -3,16 +3,13 @@
 
 use std::time::Duration;
 
-use super::{Commit, GitError, Kind, Repository, redacted};
+use super::{Commit, GitError, Kind, NO_HOOKS, Repository, redacted};
 
-/// For a command that asks another machine.
-const FETCH_PATIENCE: Duration = Duration::from_secs(60);
+/// For a command that asks another machine, perhaps for a large repository. Nobody waits for it but the next one.
+const FETCH_PATIENCE: Duration = Duration::from_secs(600);
 
 /// What was fetched last. A ref of its own, so that nobody's branches move before it was checked.
 const FETCHED: &str = "refs/tidegate/remote";
-
-/// What decides for itself about the order of things is no part of following: a hook here was written for people.
-const NO_HOOKS: [&str; 2] = ["-c", "core.hooksPath=/dev/null"];
 
 /// A branch elsewhere.
 #[derive(Clone)]
@@ -114,6 +111,15 @@ impl Repository {
         self.commit(&remote.local())
     }
 
+    /// Whether the working tree is on the branch of the same name.
+    ///
+    /// # Errors
+    /// Git fails.
+    pub fn has_checked_out(&self, remote: &Remote) -> Result<bool, GitError> {
+        let head = self.reader("symbolic-ref").args(["--quiet", "HEAD"]).run()?;
+        Ok(self.kind() == Kind::WorkingTree && head.output == format!("{}\n", remote.local()).as_bytes())
+    }
+
     /// Moves the branch here forward to a fetched commit, and the working tree with it where it has this branch.
     ///
     /// # Errors
@@ -124,10 +130,7 @@ impl Repository {
         {
             return Ok(Advance::Nothing);
         }
-        let head = self.reader("symbolic-ref").args(["--quiet", "HEAD"]).run()?;
-        let is_checked_out =
-            self.kind() == Kind::WorkingTree && head.output == format!("{}\n", remote.local()).as_bytes();
-        if !is_checked_out {
+        if !self.has_checked_out(remote)? {
             // Refuses what is not forward, and a branch that another working tree has.
             let into = format!("{}:{}", to.name(), remote.local());
             let move_branch =

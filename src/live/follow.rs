@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::git::{Commit, GitError, Remote, Repository};
+use crate::git::{Commit, GitError, Kind, Remote, Repository};
 
 /// A remote, and how often it is asked.
 #[derive(Clone, Debug)]
@@ -55,32 +55,47 @@ pub(super) fn judge_remote(
         if let Some(before) = before
             && !repository.contains(there, before)?
         {
-            return Ok(leaves(there, before, "was there before: the remote was rewritten"));
+            let way = accepting(repository, remote, there)?;
+            return Ok(leaves(there, before, "was there before: the remote was rewritten", &way));
         }
         if let Some(here) = &here {
             if repository.contains(here, there)? {
                 return Ok(Judgement::Pass);
             }
             if !repository.contains(there, here)? {
-                let way = format!("put the branch here on top of it: git rebase --autostash {there}");
-                let reason = format!("the remote's {there} leaves out {here}, which is on the branch here; {way}");
-                return Ok(Judgement::Leaves { reason });
+                let way = if repository.has_checked_out(remote)? {
+                    format!("put the branch here on top of it: git rebase --autostash {there}")
+                } else {
+                    accepting(repository, remote, there)?
+                };
+                return Ok(leaves(there, here, "is on the branch here", &way));
             }
         }
     }
     match live {
         Some(live) if repository.contains(live, there)? => Ok(Judgement::Pass),
         Some(live) if here.as_ref() != Some(there) && !repository.contains(there, live)? => {
-            Ok(leaves(there, live, "is live"))
+            let way = accepting(repository, remote, there)?;
+            Ok(leaves(there, live, "is live", &way))
         }
         _ => Ok(Judgement::Take),
     }
 }
 
-fn leaves(there: &Commit, left: &Commit, what: &str) -> Judgement {
-    let way = format!(
-        "to accept it as it is, keep what is here (git branch kept, and git stash --include-untracked for what is not \
-         committed), then git reset --hard {there}"
-    );
+fn leaves(there: &Commit, left: &Commit, what: &str, way: &str) -> Judgement {
     Judgement::Leaves { reason: format!("the remote's {there} leaves out {left}, which {what}; {way}") }
+}
+
+/// How the branch here gets to where the remote's is, which is fetched already.
+fn accepting(repository: &Repository, remote: &Remote, there: &Commit) -> Result<String, GitError> {
+    let branch = remote.branch();
+    let way = match (repository.has_checked_out(remote)?, repository.kind()) {
+        (true, _) => format!(
+            "keep what is here (git branch kept, and git stash --include-untracked for what is not committed), then git \
+             reset --hard {there}"
+        ),
+        (false, Kind::WorkingTree) => format!("git branch --force {branch} {there}"),
+        (false, Kind::Bare) => format!("git update-ref refs/heads/{branch} {there}"),
+    };
+    Ok(format!("to accept it as it is, {way}"))
 }

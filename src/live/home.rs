@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     container::Container,
-    git::{Advance, Commit, GitError, Repository},
+    git::{Advance, Commit, GitError, Remote, Repository},
 };
 
 /// Where the container lives.
@@ -35,6 +35,18 @@ pub struct Home {
     /// The remote's commit that was tried last, and why it was refused.
     refused: Option<(Commit, Shortfall)>,
     standing: Standing,
+}
+
+/// What the remote is asked: for its newest commit. Another machine answers, so it is not for the one who watches.
+pub(super) struct Question {
+    repository: Repository,
+    remote: Remote,
+}
+
+impl Question {
+    pub fn ask(&self) -> Result<Commit, GitError> {
+        self.repository.fetch(&self.remote)
+    }
 }
 
 /// What a server starts with.
@@ -66,32 +78,48 @@ impl Home {
     /// # Errors
     /// There is neither, nor one at the remote.
     pub fn start(mut self) -> anyhow::Result<Start> {
-        if let Origin::Commits(repository) = &self.origin {
-            self.fetched = self.follow.as_ref().map(|_| repository.fetched()).transpose()?.flatten();
-            // A commit that is no longer there cannot be gone back to.
-            let recalled = self.memory.recall();
-            self.live = recalled.filter(|commit| matches!(repository.commit(commit.name()), Ok(Some(_))));
-        }
-        let recalled = self.live.take();
+        let recalled = self.recall()?;
         if let Some(container) = self.ahead_of_head(recalled.as_ref()) {
             return Ok(Start { container, home: self });
         }
         if let Some(container) = self.look(Again::Yes) {
             return Ok(Start { container, home: self });
         }
-        if let (Some(commit), Origin::Commits(repository)) = (recalled, &self.origin)
-            && let Ok(container) = compile(&self.compiler, read_commit(repository, &commit))
-        {
-            self.goes_live(&container, Some(commit));
-            return Ok(Start { container, home: self });
-        }
+        let last_good = match recalled.map(|commit| self.go_back(commit)) {
+            Some(Ok(container)) => return Ok(Start { container, home: self }),
+            Some(Err(words)) => Some(words),
+            None => None,
+        };
         if let Some(container) = self.fetch() {
             // HEAD has come along, where it could.
             let container = self.look(Again::No).unwrap_or(container);
             return Ok(Start { container, home: self });
         }
-        let reasons: Vec<_> = self.standing.values().map(|shortfall| &*shortfall.reason).collect();
-        Err(anyhow!(reasons.join("; ")))
+        let reasons = self.standing.values().map(|shortfall| &*shortfall.reason);
+        Err(anyhow!(reasons.chain(last_good.as_deref()).collect::<Vec<_>>().join("; ")))
+    }
+
+    /// What was live here before, and what was fetched before.
+    fn recall(&mut self) -> Result<Option<Commit>, GitError> {
+        let Origin::Commits(repository) = &self.origin else { return Ok(None) };
+        self.fetched = self.follow.as_ref().map(|_| repository.fetched()).transpose()?.flatten();
+        Ok(self.memory.recall())
+    }
+
+    /// The last good version, or why there is none.
+    fn go_back(&mut self, commit: Commit) -> Result<Container, String> {
+        let Origin::Commits(repository) = &self.origin else { return Err("it was a commit".to_owned()) };
+        let what = format!("the last good version, {commit},");
+        if !matches!(repository.commit(commit.name()), Ok(Some(_))) {
+            let place = self.memory.place().display();
+            return Err(format!(
+                "{what} which {place} remembers, is not in the repository: history was rewritten, and git has cleaned up"
+            ));
+        }
+        let container = compile(&self.compiler, Some(&commit), read_commit(repository, &commit));
+        let container = container.map_err(|shortfall| format!("{what} does not do either: {}", shortfall.reason))?;
+        self.goes_live(&container, Some(commit));
+        Ok(container)
     }
 
     /// What was live before is ahead of HEAD where it came from the remote and the draft stood in the way.
@@ -104,7 +132,7 @@ impl Home {
             Judgement::Pass => None,
             Judgement::Leaves { reason } => Some(Shortfall { version: Some(head.to_string()), reason }),
         };
-        let container = compile(&self.compiler, read_commit(repository, recalled)).ok()?;
+        let container = compile(&self.compiler, Some(recalled), read_commit(repository, recalled)).ok()?;
         self.has_tried(seen, shortfall);
         self.goes_live(&container, Some(recalled.clone()));
         Some(container)
@@ -158,6 +186,10 @@ impl Home {
         let (Origin::Commits(repository), Seen::Commit(head), Some(live)) = (&self.origin, seen, &self.live) else {
             return Ok(Judgement::Take);
         };
+        // Whoever puts HEAD there accepts what the remote has, rewritten or not.
+        if self.follow.is_some() && repository.fetched()?.as_ref() == Some(head) {
+            return Ok(Judgement::Take);
+        }
         judge_head(repository, head, live, self.fetched.as_ref())
     }
 
@@ -168,7 +200,7 @@ impl Home {
             self.has_tried(seen, None);
             return None;
         }
-        match compile(&self.compiler, read) {
+        match compile(&self.compiler, commit_of(&seen), read) {
             Ok(container) => {
                 let commit = commit_of(&seen).cloned();
                 self.has_tried(seen, None);
@@ -187,11 +219,23 @@ impl Home {
         }
     }
 
-    /// Another container, if the remote has one that is good. The branch here comes along where it can.
+    /// What to ask the remote, which may take its time.
+    pub(super) fn question(&self) -> Option<Question> {
+        let (Origin::Commits(repository), Some(follow)) = (&self.origin, &self.follow) else { return None };
+        Some(Question { repository: repository.clone(), remote: follow.remote.clone() })
+    }
+
+    /// Another container, if the remote has one that is good.
     pub(super) fn fetch(&mut self) -> Option<Container> {
+        let question = self.question()?;
+        self.hear(question.ask())
+    }
+
+    /// The same once the remote has answered. The branch here comes along where it can.
+    pub(super) fn hear(&mut self, answer: Result<Commit, GitError>) -> Option<Container> {
         let (Origin::Commits(repository), Some(follow)) = (&self.origin, self.follow.clone()) else { return None };
         let repository = repository.clone();
-        match self.follow_remote(&repository, &follow) {
+        match answer.and_then(|there| self.follow_remote(&repository, &follow, there)) {
             Ok(container) => container,
             Err(error) => {
                 let reason = format!("cannot follow {}: {error}", follow.remote);
@@ -201,9 +245,13 @@ impl Home {
         }
     }
 
-    fn follow_remote(&mut self, repository: &Repository, follow: &Follow) -> Result<Option<Container>, GitError> {
+    fn follow_remote(
+        &mut self,
+        repository: &Repository,
+        follow: &Follow,
+        there: Commit,
+    ) -> Result<Option<Container>, GitError> {
         let remote = &follow.remote;
-        let there = repository.fetch(remote)?;
         let judgement = judge_remote(repository, remote, &there, self.fetched.as_ref(), self.live.as_ref())?;
         if let Judgement::Leaves { reason } = judgement {
             self.falls_short(Wish::Remote, Some(Shortfall { version: Some(there.to_string()), reason }));
@@ -219,7 +267,7 @@ impl Home {
                 self.falls_short(Wish::Remote, Some(shortfall));
                 return Ok(None);
             }
-            match compile(&self.compiler, read_commit(repository, &there)) {
+            match compile(&self.compiler, Some(&there), read_commit(repository, &there)) {
                 Ok(good) => container = Some(good),
                 Err(shortfall) => {
                     self.refused = Some((there, shortfall.clone()));
@@ -272,6 +320,14 @@ impl Home {
         self.live.as_ref().map_or(Ok(()), |commit| self.memory.remember(commit))
     }
 
+    /// Keeps it in the repository, too.
+    pub(super) fn pin(&self) -> Result<(), GitError> {
+        match (&self.origin, &self.live) {
+            (Origin::Commits(repository), Some(commit)) => self.memory.pin(repository, commit),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn standing(&self) -> &Standing {
         &self.standing
     }
@@ -312,8 +368,9 @@ fn commit_of(seen: &Seen) -> Option<&Commit> {
     }
 }
 
-fn compile(compiler: &Compiler, read: anyhow::Result<Version>) -> Result<Container, Shortfall> {
-    let version = read.map_err(|error| Shortfall { version: None, reason: format!("{error:#}") })?;
+fn compile(compiler: &Compiler, of: Option<&Commit>, read: anyhow::Result<Version>) -> Result<Container, Shortfall> {
+    let unread = |error| Shortfall { version: of.map(Commit::to_string), reason: format!("{error:#}") };
+    let version = read.map_err(unread)?;
     compiler.compile(&version).map_err(|reason| Shortfall {
         version: Some(version.name.clone()),
         reason: format!("the container is broken: {reason}"),

@@ -59,6 +59,12 @@ impl Shop {
         Follow { remote, every: std::time::Duration::from_secs(30) }
     }
 
+    /// Nothing but refs keeps a commit.
+    fn clean_up(&self) {
+        self.sandbox.git(&["reflog", "expire", "--expire=now", "--all"]);
+        self.sandbox.git(&["gc", "-q", "--prune=now"]);
+    }
+
     fn head(&self) -> String {
         self.sandbox.git(&["rev-parse", "HEAD"])[..12].to_owned()
     }
@@ -175,6 +181,52 @@ fn what_stands_in_place_of_files_keeps_a_commit_from_going_live() {
 }
 
 #[test]
+fn the_last_good_commit_outlives_gits_clean_up() {
+    let shop = Shop::new();
+    let (good, home) = shop.start();
+    home.pin().unwrap();
+    shop.sandbox.write(RULES, BROKEN);
+    shop.sandbox.git(&["commit", "-q", "-a", "--amend", "-m", "rewritten"]);
+    shop.clean_up();
+    let (again, home) = shop.start();
+    assert_eq!(again, good, "though nothing else names it");
+    assert!(reason(&home, Wish::Container).contains("is broken"));
+
+    let branches =
+        shop.sandbox.git(&["for-each-ref", "--format=%(refname)", "refs/heads", "refs/tags", "refs/remotes"]);
+    assert_eq!(branches, "refs/heads/main", "it is nobody's branch");
+    let pins = shop.sandbox.git(&["for-each-ref", "--format=%(refname)", "refs/tidegate"]);
+    assert!(pins.starts_with("refs/tidegate/last-good/") && pins.lines().count() == 1, "{pins}");
+    let other = tempfile::tempdir().unwrap();
+    let compiler = Compiler::new(BTreeMap::new(), folder::library());
+    shop.publish(&rules("mended"));
+    let beside = Home::new(Origin::live(shop.sandbox.path()).unwrap(), compiler, other.path(), None);
+    started(beside).1.pin().unwrap();
+    assert_eq!(shop.sandbox.git(&["for-each-ref", "refs/tidegate"]).lines().count(), 2, "each server has its own");
+
+    // By hand, or by a clone of what was rewritten.
+    shop.sandbox.git(&["update-ref", "-d", &pins]);
+    shop.publish(BROKEN);
+    shop.clean_up();
+    let error = shop.home(None).start().map(|_| ()).unwrap_err().to_string();
+    let words = format!(
+        "the last good version, {good}, which {}/live remembers, is not in the repository",
+        shop.data.path().display()
+    );
+    assert!(error.starts_with("the container is broken: ") && error.contains(&words), "{error}");
+}
+
+#[test]
+fn a_repository_that_cannot_be_written_to_is_served_all_the_same() {
+    let shop = Shop::new();
+    let (_, home) = shop.start();
+    fs::write(shop.sandbox.path().join(".git/refs/tidegate"), "in the way").unwrap();
+    assert!(home.pin().is_err());
+    home.remember().unwrap();
+    assert!(is_fine(&home));
+}
+
+#[test]
 fn a_folder_without_git_is_served_once_it_has_settled() {
     let folder = tempfile::tempdir().unwrap();
     let data = tempfile::tempdir().unwrap();
@@ -223,7 +275,11 @@ fn a_remotes_branch_goes_live_and_the_branch_here_comes_along() {
     assert!(is_fine(&home));
     upstream.publish(&rules("d"));
     assert_eq!(fetch(&mut home), None);
-    assert!(reason(&home, Wish::Remote).contains("is on the branch here"), "{:?}", home.standing());
+    let reason = reason(&home, Wish::Remote);
+    assert!(
+        reason.contains("is on the branch here; put the branch here on top of it: git rebase --autostash"),
+        "{reason}"
+    );
 }
 
 #[test]
@@ -263,11 +319,34 @@ fn a_rewritten_remote_is_taken_only_on_purpose() {
     assert!(said.contains("the remote was rewritten") && said.contains("git branch kept, and git stash"), "{said}");
     let other = upstream.publish(&rules("c"));
     assert_eq!((fetch(&mut home), look(&mut home), shop.head()), (None, None, second));
-    assert!(reason(&home, Wish::Remote).contains("the remote was rewritten"), "{:?}", home.standing());
+    let way = format!("then git reset --hard {other}");
+    assert!(reason(&home, Wish::Remote).ends_with(&way), "{:?}", home.standing());
 
-    shop.sandbox.git(&["reset", "-q", "--hard", "refs/tidegate/remote"]);
-    assert_eq!(look(&mut home).or_else(|| fetch(&mut home)), Some(other));
-    assert_eq!((look(&mut home), is_fine(&home)), (None, true), "{:?}", home.standing());
+    shop.sandbox.git(&["reset", "-q", "--hard", &other]);
+    assert_eq!(look(&mut home), Some(other), "HEAD was put there by somebody");
+    assert!(!home.standing().contains_key(&Wish::Container), "{:?}", home.standing());
+    assert_eq!((fetch(&mut home), look(&mut home), is_fine(&home)), (None, None, true), "{:?}", home.standing());
+
+    let away = upstream.publish(&rules("d"));
+    assert_eq!(fetch(&mut home), Some(away));
+    shop.sandbox.git(&["switch", "-q", "-c", "elsewhere"]);
+    upstream.sandbox.git(&["reset", "-q", "--hard", "HEAD~1"]);
+    let other = upstream.publish(&rules("e"));
+    assert_eq!(fetch(&mut home), None);
+    let way = format!("to accept it as it is, git branch --force main {other}");
+    assert!(reason(&home, Wish::Remote).ends_with(&way), "{:?}", home.standing());
+    shop.sandbox.git(&["branch", "--force", "main", &other]);
+    assert_eq!((fetch(&mut home), is_fine(&home)), (Some(other), true), "{:?}", home.standing());
+}
+
+#[test]
+fn an_outage_is_one_state_whatever_numbers_its_words_hold() {
+    let told =
+        |version: Option<&str>, reason: &str| Shortfall { version: version.map(str::to_owned), reason: reason.into() };
+    let first = told(None, "Failed to connect to git.example.com port 443 after 12 ms");
+    assert!(first.is_like(&told(None, "Failed to connect to git.example.com port 443 after 131 ms")));
+    assert!(!first.is_like(&told(None, "could not read Username")));
+    assert!(!first.is_like(&told(Some("a"), &first.reason)));
 }
 
 #[test]

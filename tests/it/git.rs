@@ -12,8 +12,9 @@ use tidegate::{
     },
     standin::{Failure, Lasting},
 };
+use tokio::net::TcpListener;
 
-use crate::harness::{Left, Load, Place, Shop, all_granted, environment, purchase, strict_standin};
+use crate::harness::{Left, Load, Place, Shop, all_granted, environment, purchase, serve, strict_standin};
 
 /// Two files whose tags name the version.
 fn write_version(place: &Place, number: usize) {
@@ -129,6 +130,11 @@ async fn a_signed_webhook_makes_the_remote_be_asked_at_once() {
     // printf '%s' '{"ref":"refs/heads/main"}' | openssl dgst -sha256 -hmac s3cret-of-the-hook
     let signed = "sha256=a7b3d5790461ade1caed3ce4d710e355f150f505608bd5872c85c2c737663d40";
     assert_eq!(push(None).await, 401);
+    let token =
+        shop.http.post(format!("http://{}/webhook/git", shop.admin())).header("x-gitlab-token", "s3cret-of-the-hook");
+    let answer = token.body(body).send().await.expect("an answer");
+    assert_eq!(answer.status(), 401);
+    assert!(answer.text().await.expect("text").contains("GitLab's token is no signature"));
     assert_eq!(push(Some(&signed.replace('a', "b").replacen("shb", "sha", 1))).await, 403);
     assert_eq!(shop.ready().await, (200, format!("ready {first}\n")));
     assert_eq!(push(Some(signed)).await, 202);
@@ -145,6 +151,54 @@ async fn a_signed_webhook_makes_the_remote_be_asked_at_once() {
     let log = shop.stop().await;
     assert!(!log.iter().any(|line| line.contains("s3cret")), "{log:#?}");
     shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_without_a_version_is_refused_and_counted() {
+    let mut shop = Shop::spawn(git_shop(), &[]).await;
+    let first: String = shop.place.git(&["rev-parse", "HEAD"]).chars().take(12).collect();
+    let refused = async |times: usize, words: &str| {
+        let lines = shop.server().logs_times(times, |line| line.contains("not reloaded")).await;
+        let line: Value = serde_json::from_str(&lines[times - 1]).expect("JSON");
+        assert!(line["message"].as_str().is_some_and(|said| said.contains(words)), "{line}");
+        let count = format!("tidegate_reload_failures_total {times}\n");
+        assert!(shop.metrics().await.contains(&count), "{count}");
+        line
+    };
+    shop.place.git(&["symbolic-ref", "HEAD", "refs/heads/gone"]);
+    let line = refused(1, "names no commit; commit rules/ and tags/ first").await;
+    assert_eq!(line.get("version"), None, "there is none: {line}");
+    shop.place.git(&["rm", "-q", "-r", "--cached", "rules"]);
+    shop.place.git(&["commit", "-q", "--allow-empty", "-m", "x"]);
+    let empty: String = shop.place.git(&["rev-parse", "HEAD"]).chars().take(12).collect();
+    let line = refused(2, "has no files in rules/").await;
+    assert_eq!(line["version"], empty);
+    assert_eq!(shop.ready().await, (200, format!("ready {first}\n")));
+    shop.stop().await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn head_goes_live_while_the_remote_does_not_answer() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("git://{}/shop.git", silent.local_addr().expect("an address"));
+    let mut shop = Shop::spawn(git_shop(), &["--remote", &url, "--poll", "1s"]).await;
+    // It was asked, and holds the line.
+    let _held = silent.accept().await.expect("a connection");
+    write_version(&shop.place, 1);
+    let second = shop.place.commit();
+    shop.server().logs(|line| line.contains(&format!("container {second} is live"))).await;
+    shop.stop().await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_whose_secret_is_missing_is_told_at_the_start() {
+    let place = git_shop();
+    let arguments = ["--remote", "https://git.example.com/shop.git", "--webhook-secret", "SHOP_WEBHOOK"];
+    let refused = serve(&place, &arguments, &environment()).await.err().expect("it does not start");
+    let said = refused.last().expect("a word");
+    assert!(said.starts_with("tidegate: --webhook-secret: ") && said.contains("SHOP_WEBHOOK"), "{refused:?}");
 }
 
 const COMMITS: usize = 100;
