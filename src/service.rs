@@ -82,8 +82,7 @@ impl Service {
             webhook::ensure(&secrets, secret).await?;
         }
         let options = Options { reserve_bytes: settings.disk_reserve, ..Options::default() };
-        let outbox: Arc<dyn Outbox> =
-            Arc::new(Embedded::open(folder.path(), options).context("cannot open the outbox")?);
+        let outbox: Arc<dyn Outbox> = Arc::new(Embedded::open(folder.path(), options)?);
         let surroundings = Surroundings { observer: Some(Arc::new(DeliveryLog)), ..Surroundings::default() };
         let delivery = Arc::new(Delivery::start(Arc::clone(&outbox), destinations, surroundings));
         let metrics = Metrics::default();

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use clap::Args;
 
 use crate::{
@@ -52,7 +52,7 @@ impl Door {
             Err(OpenError::Locked) => Ok(Self::Server(control::Client::new(data)?)),
             Err(OpenError::Other(error)) => Err(error),
             Ok(folder) => {
-                let store = Embedded::open(data, Options::default()).context("cannot open the outbox")?;
+                let store = Embedded::open(data, Options::default())?;
                 let outbox: Arc<dyn Outbox> = Arc::new(store);
                 Ok(Self::Store {
                     desk: Desk::new(outbox, None, Audit::of(data), Keeper::Folder(data.to_owned())),

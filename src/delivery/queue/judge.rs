@@ -143,7 +143,8 @@ impl Queue {
     }
 
     fn failed(&mut self, flight: &Flight, standing: Standing, answer: &Answer, now: Timestamp, random: f64) {
-        let retry = |call: &Leased| (call.id, Settlement::Retry { at: now });
+        // When to go on is for the gate to say; a time of its own would hold the call up where the clock is set back.
+        let retry = |call: &Leased| (call.id, Settlement::Retry { at: Timestamp::default() });
         self.settlements.extend(flight.batch.calls.iter().map(retry));
         let retry_after = answer.retry_after();
         match (standing, &mut self.gate) {

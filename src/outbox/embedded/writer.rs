@@ -155,7 +155,7 @@ impl Writer {
         }
         match (self.disk.room(), &self.trouble) {
             (Room::Enough, Trouble::BelowReserve(_)) => {
-                tracing::info!("the disk has room again: hits are accepted");
+                tracing::info!("the disk is well again: hits are accepted");
                 self.trouble = Trouble::None;
                 self.shared.intake.admit_hits();
             }
