@@ -70,7 +70,7 @@ impl Check {
             io::stdout().lock().write_all(schema::text(kind).as_bytes())?;
             return Ok(Exit::Fine);
         }
-        let Draft { files, findings, .. } = Draft::read(&context.folder)?;
+        let Draft { files, findings } = Draft::read(&context.folder)?;
         let loaded = load_files(&files, &folder::digest(&files), &self.allow_env);
         let Loaded { container, mut diagnostics, sources, secrets: used } = loaded;
         diagnostics.extend(findings);

@@ -40,7 +40,7 @@ impl Diff {
         let (after, findings) = match &self.after {
             Some(revision) => (version(&repository, revision)?, Vec::new()),
             None => {
-                let Draft { files, findings, .. } = Draft::read(&context.folder)?;
+                let Draft { files, findings } = Draft::read(&context.folder)?;
                 (files, findings)
             }
         };

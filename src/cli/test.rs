@@ -56,7 +56,7 @@ struct FileResults {
 
 impl Test {
     pub(super) fn run(self, context: &Context) -> anyhow::Result<Exit> {
-        let Draft { files, findings, .. } = self.files(context)?;
+        let Draft { files, findings } = self.files(context)?;
         let library = folder::library();
         let setting = Setting { files: &files, library: &library };
         let mut sources = library.clone();
@@ -120,7 +120,7 @@ impl Test {
         if !self.update {
             return Draft::read(&context.folder);
         }
-        Ok(Draft { files: folder::read(&context.folder)?, findings: Vec::new(), repository: None })
+        Ok(Draft { files: folder::read(&context.folder)?, findings: Vec::new() })
     }
 }
 

@@ -28,8 +28,6 @@ use crate::container::{
 pub struct Draft {
     pub files: Sources,
     pub findings: Vec<Diagnostic>,
-    /// Where they would be committed.
-    pub repository: Option<Repository>,
 }
 
 /// A file of the working tree that no commit will hold.
@@ -79,27 +77,23 @@ impl Draft {
                 bail!("{} is a bare repository, which has no draft; work in a clone of it", folder.display())
             }
             Ok(Some(repository)) => repository,
-            Ok(None) => return Self::as_it_lies(folder, None, Vec::new()),
-            Err(error) => return Self::as_it_lies(folder, None, vec![unseen(&error)]),
+            Ok(None) => return Self::as_it_lies(folder, Vec::new()),
+            Err(error) => return Self::as_it_lies(folder, vec![unseen(&error)]),
         };
         match repository.draft() {
-            Ok(Tree { files, findings }) => Ok(Self { files, findings, repository: Some(repository) }),
+            Ok(Tree { files, findings }) => Ok(Self { files, findings }),
             Err(GitError::NoRules { .. }) => {
                 let ignored = repository.ignored().unwrap_or_default();
-                Self::as_it_lies(folder, Some(repository), vec![no_rules(&ignored)])
+                Self::as_it_lies(folder, vec![no_rules(&ignored)])
             }
-            Err(error) => Self::as_it_lies(folder, Some(repository), vec![unseen(&error)]),
+            Err(error) => Self::as_it_lies(folder, vec![unseen(&error)]),
         }
     }
 
-    fn as_it_lies(
-        folder: &Path,
-        repository: Option<Repository>,
-        mut findings: Vec<Diagnostic>,
-    ) -> anyhow::Result<Self> {
+    fn as_it_lies(folder: &Path, mut findings: Vec<Diagnostic>) -> anyhow::Result<Self> {
         let files = folder::read(folder)?;
         findings.extend(folder::oddities(&files, findings.as_slice()));
-        Ok(Self { files, findings, repository })
+        Ok(Self { files, findings })
     }
 }
 

@@ -3,7 +3,10 @@
 
 use std::{fs, os::unix::fs::symlink};
 
-use crate::repository::{RULES, Repository};
+use crate::{
+    harness::{Place, Shop, tidegate},
+    repository::{RULES, Repository},
+};
 
 /// A container in the folder `shop` of a repository; its rules file has one error, in the third line.
 fn broken() -> Repository {
@@ -95,4 +98,15 @@ async fn denied_warnings_are_the_errors_that_they_count_as() {
     assert_eq!((text.code, text.out.ends_with(end)), (Some(1), true), "{text:?}");
     let json = repository.tidegate(&["check", "--deny", "warnings", "--format", "json"]).await;
     assert_eq!((json.code, &json.json()[0]["severity"]), (Some(1), &"warning".into()));
+}
+
+#[tokio::test]
+async fn a_folder_without_rules_is_served_with_the_warning_that_check_gives() {
+    let place = Place::empty();
+    let check = tidegate(&place, &["check"]).await;
+    let warning = "warning[no-rules]: there is no rules/*.yaml, so no tag ever fires";
+    assert_eq!((check.code, check.out.starts_with(warning)), (Some(0), true), "{check:?}");
+    let shop = Shop::spawn(place, &[]).await;
+    shop.server().logs(|line| line == warning).await;
+    shop.close().await;
 }

@@ -50,6 +50,20 @@ fn files_that_are_no_rules_are_left_alone() {
 }
 
 #[test]
+fn marks_of_the_byte_order_and_line_ends_of_windows_are_no_part_of_a_file() {
+    let files = [
+        (
+            "rules/a.yaml",
+            "\u{FEFF}triggers:\r\n  All: { event: '*' }\r\ntags:\r\n  Own: { template: own, triggers: All, consent: ad_storage }\r\n",
+        ),
+        ("tags/own.yaml", "\u{FEFF}description: Says nothing.\r\n"),
+        ("tags/own.rhai", "\u{FEFF}// Nothing.\r\nskip(\r\n  \"nothing\")\r\n"),
+    ];
+    let Loaded { container, diagnostics, .. } = loaded(&files);
+    assert!(container.is_some() && diagnostics.is_empty(), "{diagnostics:?}");
+}
+
+#[test]
 fn inline_rules_take_the_place_of_the_containers_own() {
     let file: Arc<str> = "tags/a.test.yaml".into();
     let inline = yaml::parse(&file, CLICK.as_bytes(), &mut Diagnostics::default()).unwrap();

@@ -28,7 +28,7 @@ fn codes(findings: &[Diagnostic]) -> Vec<&str> {
 /// Reads the draft, commits it, and finds the commit to be what the draft was said to be.
 #[track_caller]
 fn assert_as_committed(sandbox: &Sandbox, expected: &[&str]) {
-    let Draft { files, findings, .. } = draft(sandbox);
+    let Draft { files, findings } = draft(sandbox);
     assert_eq!(codes(&findings), expected);
     let committed = sandbox.repository().commit(&sandbox.commit()).unwrap().unwrap();
     let tree = sandbox.repository().tree(&committed).unwrap();
@@ -68,7 +68,7 @@ fn what_a_filter_makes_of_a_file_is_what_counts() {
     sandbox.git(&["config", "filter.lfs.clean", "false"]);
     sandbox.git(&["config", "filter.lfs.required", "true"]);
     sandbox.write("rules/large.yaml", "triggers: {}\n");
-    let Draft { files, findings, .. } = draft(&sandbox);
+    let Draft { files, findings } = draft(&sandbox);
     assert_eq!((codes(&findings), files.len()), (vec!["unseen-by-git"], 2));
     assert!(findings[0].message.contains("clean filter 'lfs' failed"), "{}", findings[0].message);
 }
@@ -114,7 +114,7 @@ fn ignored_files_are_left_out_and_named_with_the_pattern() {
     sandbox.write(".gitignore", "# ours\n*.rhai\n");
     sandbox.write("shop/rules/.gitignore", "local.*\nforced.yaml\n");
     sandbox.git(&["add", "--force", "shop/rules/forced.yaml"]);
-    let Draft { files, findings, .. } = Draft::read(&sandbox.path().join("shop")).unwrap();
+    let Draft { files, findings } = Draft::read(&sandbox.path().join("shop")).unwrap();
     assert_eq!(files.keys().map(|path| &**path).collect::<Vec<_>>(), ["rules/forced.yaml", "rules/shop.yaml"]);
     let told = findings.iter().map(|finding| (&*finding.message, finding.help.as_deref().unwrap_or_default()));
     assert_eq!(
@@ -165,7 +165,7 @@ fn changes_that_git_was_told_not_to_notice_are_noticed() {
     for name in ["absent", "deleted"] {
         fs::remove_file(sandbox.path().join(format!("rules/{name}.yaml"))).unwrap();
     }
-    let Draft { files, findings, .. } = draft(&sandbox);
+    let Draft { files, findings } = draft(&sandbox);
     let places: Vec<_> = findings.iter().map(|finding| &*finding.place.as_ref().unwrap().file).collect();
     assert_eq!(
         (codes(&findings), places),
@@ -191,7 +191,7 @@ fn reading_a_draft_leaves_nothing_in_the_repository() {
         (files, sandbox.git(&["count-objects", "-v"]), fs::read(sandbox.path().join(".git/index")).unwrap())
     };
     let before = state();
-    let Draft { files, findings, .. } = draft(&sandbox);
+    let Draft { files, findings } = draft(&sandbox);
     assert_eq!(files["rules/huge.yaml"].len(), MAX_FILE_BYTES + 1, "enough to say that it is too large");
     assert_eq!((state() == before, codes(&findings)), (true, vec![]));
 }
@@ -212,7 +212,7 @@ fn a_conflict_is_read_as_it_lies_and_elsewhere_disturbs_nobody() {
     sandbox.commit();
     let merge = ["-C", sandbox.path().to_str().unwrap(), "merge", "-q", "other"];
     assert!(!std::process::Command::new("git").args(merge).output().unwrap().status.success());
-    let Draft { files, findings, .. } = draft(&sandbox);
+    let Draft { files, findings } = draft(&sandbox);
     assert!(files["rules/shop.yaml"].starts_with(b"<<<<<<< HEAD"), "{files:?}");
     assert_eq!(codes(&findings), Vec::<&str>::new());
 }
