@@ -40,7 +40,10 @@ impl<'a> Filter<'a> {
         let names: Vec<_> = self.near().into_iter().map(quoted).collect();
         let help = match (&names[..], self.left_out.len()) {
             ([], 0) => "there are no cases; put them in *.test.yaml files under rules/ and tags/".to_owned(),
-            ([], 1) => "there is 1 case".to_owned(),
+            ([], cases @ 1..=PROPOSED) => {
+                let names: Vec<_> = self.left_out.iter().map(|name| quoted(name)).collect();
+                format!("there {} {}", if cases == 1 { "is" } else { "are" }, names.join(", "))
+            }
             ([], cases) => format!("there are {cases} cases; capitals count"),
             (names, _) => format!("did you mean {}?", names.join(" or ")),
         };
@@ -98,11 +101,12 @@ mod tests {
             ("Purchase", "did you mean \"a purchase is reported\"?"),
             ("the ordr waits", "did you mean \"without an answer the order waits\"?"),
             ("a refund", "did you mean \"A refund\"?"),
-            ("page_view", "there are 3 cases; capitals count"),
-            ("  ", "there are 3 cases; capitals count"),
+            ("page_view", "there are \"A refund\", \"a purchase is reported\", \"without an answer the order waits\""),
         ] {
             assert_eq!(fault(words, &names).as_deref(), Some(meant), "{words}");
         }
+        let many = ["1", "2", "3", "4", "5", "6"];
+        assert_eq!(fault("page_view", &many).as_deref(), Some("there are 6 cases; capitals count"));
         assert!(fault("x", &[]).is_some_and(|help| help.starts_with("there are no cases")));
     }
 }

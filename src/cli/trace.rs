@@ -157,6 +157,11 @@ fn stated(words: &[String]) -> anyhow::Result<Statement> {
             "denied" => ConsentStatus::Denied,
             other => anyhow::bail!("--consent: {name} can be granted or denied, not {other:?}"),
         };
+        let before = stated.get(kind);
+        anyhow::ensure!(
+            before == ConsentStatus::Unknown || before == status,
+            "--consent: {name} cannot be both granted and denied"
+        );
         stated.set(kind, status);
     }
     Ok(stated)

@@ -119,6 +119,19 @@ async fn a_request_is_taken_as_browsers_copy_it() {
         let ran = traced(&place, words, stdin).await;
         assert!(ran.out.starts_with("purchase, id order-7: "), "{words:?} {stdin}: {ran:?}");
     }
+    for (words, stdin) in [(&["[]"][..], ""), (&["-"], "[7]"), (&["-"], "tags: {}\n")] {
+        let ran = traced(&place, words, stdin).await;
+        assert!(
+            ran.code == Some(1) && ran.out.contains("\na hit is the JSON body of POST /hit, an address, or"),
+            "{ran:?}"
+        );
+    }
+    let marked = traced(&place, &["-"], &format!("\u{FEFF}{body}")).await;
+    assert!(marked.out.starts_with("purchase, id order-7: "), "{marked:?}");
+    for words in [&["", ""][..1], &["-"], &["{}", "--consent", "ad_storage=granted,ad_storage=denied"]] {
+        let ran = traced(&place, words, " \n").await;
+        assert!(ran.code == Some(2) && ran.out.is_empty(), "{words:?}: {ran:?}");
+    }
     for (text, remedy) in [
         (
             "$session = New-Object Web\nInvoke-WebRequest -UseBasicParsing -Uri \"https://t.example.com/hit\"",

@@ -63,6 +63,10 @@ pub(super) enum Arrival {
     Refused(Refusal),
 }
 
+/// What can be followed.
+pub(super) const FORMS: &str =
+    "a hit is the JSON body of POST /hit, an address, or a request copied as cURL (bash or POSIX) or as fetch";
+
 /// More is not read: no body may be so large, however it is quoted.
 const MAX_READ: usize = 16 * MAX_BODY;
 
@@ -122,8 +126,9 @@ impl Request {
         if let Some(asked) = Asked::by_text(&self.hit) {
             return asked;
         }
-        let is_body = self.hit.trim_start().starts_with('{');
+        let is_body = self.hit.trim_start().starts_with(['{', '[']);
         let mut body = Vec::new();
+        ensure!(!self.hit.trim().is_empty(), "no hit was named; {FORMS}");
         if let Some(remedy) = elsewhere(&self.hit) {
             bail!(remedy);
         } else if self.hit == "-" {
@@ -134,10 +139,13 @@ impl Request {
             let file = fs::File::open(&self.hit).with_context(|| format!("cannot read {}", self.hit))?;
             file.take(MAX_READ as u64).read_to_end(&mut body).with_context(|| format!("cannot read {}", self.hit))?;
         }
+        // Editors of Windows put a mark before a text.
+        let body = body.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(&body).to_vec();
         let Ok(text) = std::str::from_utf8(&body) else {
             ensure!(!self.curl, "the curl command is not UTF-8 text");
             return Asked::body(body);
         };
+        ensure!(!text.trim().is_empty(), "there is nothing in it; {FORMS}");
         if self.curl {
             return Asked::copied(curl::read(text)?);
         }

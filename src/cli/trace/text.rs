@@ -2,7 +2,7 @@
 //! terminal. One sentence for each tag comes first, then what it rests on: request, event, consent, tags with what each
 //! condition found, variables, and what goes out.
 
-use super::Followed;
+use super::{Followed, request::FORMS};
 use crate::{
     consent::{ConsentSource, ConsentType, region::Whereabouts},
     error::Refusal,
@@ -91,6 +91,9 @@ pub(super) fn lines(followed: &Followed) -> anyhow::Result<Vec<Line>> {
         Ok(decided) => decided,
         Err(bad) => {
             lines.add(Tone::Bad, &format!("refused: {bad}"));
+            if bad.field.is_empty() && !followed.hit.body.trim_ascii_start().starts_with(b"{") {
+                lines.add(Tone::Plain, FORMS);
+            }
             lines.request(&followed.hit, trace);
             return Ok(lines.0);
         }
