@@ -51,7 +51,7 @@ impl Publish {
         let before_push = |to: &Upstream| {
             if context.format != Format::Json && !to.unpushed.is_empty() {
                 // If standard error is gone, so is whoever could stop it.
-                let words = format_args!("tidegate: to {} go {}", to.shown(), waiting(&to.unpushed));
+                let words = format_args!("tidegate: pushing to {}, with {}", to.shown(), waiting(&to.unpushed));
                 let _ = line(&mut io::stderr(), words);
             }
         };
@@ -217,7 +217,13 @@ fn pushed(out: &mut impl Write, report: &Report) -> io::Result<()> {
             )?;
         }
         PushEnd::Failed(hindered) => {
-            lines(out, &format!("not pushed: {hindered}\n  {}; what is committed here stays", hindered.way_out()))?;
+            lines(
+                out,
+                &format!(
+                    "not pushed: {hindered}\n  {}\n  what is committed here stays; tidegate publish --push pushes it",
+                    hindered.way_out()
+                ),
+            )?;
             return Ok(());
         }
     }

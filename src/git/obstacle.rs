@@ -52,6 +52,8 @@ pub enum Obstacle {
     },
     Unreachable {
         remote: String,
+        /// Git's command that asked it.
+        command: &'static str,
         words: String,
     },
     /// The other side does not take the commit.
@@ -205,15 +207,14 @@ impl Obstacle {
             Self::Gone { remote, branch } => {
                 return format!(
                     "if it was merged and deleted, git switch to the branch that it went into; to make it anew, git push \
-                     {remote} {branch}"
+                     {} {}",
+                    shell_word(remote.as_ref()),
+                    shell_word(branch.as_ref())
                 );
             }
             Self::NoUpstream { branch, to_begin, beside } => return begin(branch, to_begin, *beside),
-            Self::Unreachable { remote, .. } => {
-                return format!(
-                    "git fetch {remote} must work without a question; what is committed here is pushed later by tidegate \
-                     publish --push"
-                );
+            Self::Unreachable { remote, command, .. } => {
+                return format!("see that git {command} {remote} works, without a question, and try again");
             }
             Self::PushRefused { words, .. } if words.contains("fetch first") || words.contains("non-fast-forward") => {
                 "git pull --rebase, look again, then tidegate publish --push"
@@ -272,6 +273,8 @@ fn take_in(words: &str) -> &'static str {
          texts; nothing was committed"
     } else if words.contains("CRLF") {
         "give the files the line ends that git asks for, or git config core.safecrlf warn; nothing was committed"
+    } else if words.contains("commit checked out") {
+        "that folder is a repository of its own: move it away, or remove its .git; nothing was committed"
     } else {
         "mend what it says, and publish again; nothing was committed"
     }
@@ -286,9 +289,10 @@ fn begin(branch: &str, to_begin: &ToBegin, beside: Beside) -> String {
         ),
         Beside::Nobody => ("the address of the repository elsewhere", ""),
     };
+    let branch = shell_word(branch.as_ref());
     let way_out = match to_begin {
         ToBegin::Remote(remote) => {
-            format!("git push --set-upstream {remote} {branch}, then publish with --push")
+            format!("git push --set-upstream {} {branch}, then publish with --push", shell_word(remote.as_ref()))
         }
         ToBegin::NoRemote => format!(
             "git remote add origin URL, which is {address}; then git push --set-upstream origin {branch}; then publish with \
@@ -352,7 +356,7 @@ impl fmt::Display for Obstacle {
             Self::NoUpstream { branch, beside: Beside::Server, .. } => {
                 write!(f, "{}, and the branch {branch} follows no branch elsewhere", Self::Followed)
             }
-            Self::Unreachable { remote, words } => write!(f, "{remote} cannot be asked: {words}"),
+            Self::Unreachable { remote, words, .. } => write!(f, "{remote} cannot be asked: {words}"),
             Self::PushRefused { remote, branch, words } => write!(f, "{remote}/{branch} does not take it: {words}"),
             Self::Followed => f.write_str(
                 "a server here follows a remote; a version that is only here would keep it from taking the remote's next",

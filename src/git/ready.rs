@@ -54,22 +54,25 @@ impl Repository {
     /// # Errors
     /// Git fails.
     pub fn current_branch(&self) -> Result<Option<String>, GitError> {
-        let answer = self.reader("symbolic-ref").args(["--quiet", "--short", "HEAD"]).run()?;
+        let answer = self.reader("symbolic-ref").args(["--quiet", "HEAD"]).run()?;
         if answer.code == Some(1) {
             return Ok(None);
         }
-        Ok(Some(answer.text()?.trim_end().to_owned()))
+        Ok(answer.text()?.trim_end().strip_prefix("refs/heads/").map(str::to_owned))
     }
 
     /// Files that are in a state in which nobody can say what the draft is.
     fn refuse_files(&self) -> Result<(), Hindered> {
-        let conflicts = self.reader("ls-files").args(["--unmerged", "-z", "--full-name"]).run()?.text()?;
+        let conflicts = self.reader("ls-files").args(["--unmerged", "-z", "--full-name"]).run()?.bytes()?;
+        let conflicts = String::from_utf8_lossy(&conflicts);
         if !conflicts.is_empty() {
             let mut paths: Vec<_> = conflicts.split_terminator('\0').filter_map(after_tab).collect();
             paths.dedup();
             return Err(Obstacle::Conflicts { paths }.into());
         }
-        let flags = self.reader("ls-files").args(["-v", "-z", "--full-name", "--"]).args(self.parts()).run()?.text()?;
+        let flags =
+            self.reader("ls-files").args(["-v", "-z", "--full-name", "--"]).args(self.parts()).run()?.bytes()?;
+        let flags = String::from_utf8_lossy(&flags);
         let hidden = flags.split_terminator('\0').filter_map(|line| line.split_once(' '));
         let hidden = hidden.filter(|(flag, _)| flag.starts_with(|flag: char| flag == 'S' || flag.is_ascii_lowercase()));
         let paths: Vec<_> = hidden.map(|(_, path)| path.to_owned()).collect();

@@ -1,7 +1,12 @@
 //! A version before it is committed: takes the draft, or an old commit, and gives the tree that a commit of it would have.
 //! Works in an index of its own, so that what is checked is what is committed, and what somebody staged stays as it is.
 
-use std::{fs, path::PathBuf};
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
 
 use super::{
     Command, Commit, GitError, Hindered, Obstacle, Ready, Repository, Turn, error::words, obstacle::Elsewhere,
@@ -64,9 +69,10 @@ impl<'r> Staging<'r> {
     /// A file cannot be read, somebody staged something else, or there are no rules.
     pub fn take_draft(&self) -> Result<Commit, Hindered> {
         let list = self.repository.reader("ls-files").args(["--stage", "-z", "--"]).args(self.repository.parts());
-        let known = list.run()?.bytes()?;
+        let mut known = list.run()?.bytes()?.split_inclusive(|byte| *byte == 0).map(<[u8]>::to_vec).collect::<Vec<_>>();
+        known.retain(|entry| !self.is_behind_link(entry));
         self.leave_out()?;
-        self.command("update-index").args(["-z", "--index-info"]).input(known).run()?.bytes()?;
+        self.command("update-index").args(["-z", "--index-info"]).input(known.concat()).run()?.bytes()?;
         let found = ["-z", "--cached", "--others", "--exclude-standard", "--"];
         let found = self.command("ls-files").args(found).args(self.repository.parts()).run()?.bytes()?;
         // One by one, and by force: git may know of files in a folder that it is told to ignore.
@@ -83,6 +89,14 @@ impl<'r> Staging<'r> {
         };
         self.refuse_staged(&tree)?;
         Ok(tree)
+    }
+
+    /// Whether what lies there now is a link, which is something else than the file that git knows of.
+    fn is_behind_link(&self, entry: &[u8]) -> bool {
+        let path = entry.splitn(2, |byte| *byte == b'\t').nth(1).unwrap_or_default();
+        let path = Path::new(OsStr::from_bytes(path.strip_suffix(b"\0").unwrap_or(path)));
+        let mut folders = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+        folders.any(|folder| self.repository.root().join(folder).is_symlink())
     }
 
     /// Takes the container out of the index.
@@ -106,7 +120,8 @@ impl<'r> Staging<'r> {
     /// The draft has changes, which would be lost; the commit holds no container.
     pub fn take_commit(&self, old: &Commit) -> Result<Commit, Hindered> {
         let status = ["--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--"];
-        let status = self.repository.reader("status").args(status).args(self.repository.parts()).run()?.text()?;
+        let status = self.repository.reader("status").args(status).args(self.repository.parts()).run()?.bytes()?;
+        let status = String::from_utf8_lossy(&status);
         let paths: Vec<_> = status.split_terminator('\0').filter_map(|line| line.get(3..)).map(str::to_owned).collect();
         if !paths.is_empty() {
             let mut parts = Vec::from(self.repository.parts());
@@ -155,8 +170,11 @@ impl<'r> Staging<'r> {
         let tree = object(self.command("write-tree").run()?.text()?, "write-tree")?;
         let list = ["-r", "-z", "--no-renames", "--name-only", self.base.name(), tree.name()];
         let list = self.repository.reader("diff-tree").args(list).run()?.bytes()?;
-        let parts = self.repository.parts().map(|part| format!("{part}/"));
-        let is_ours = |path: &&str| parts.iter().any(|part| path.starts_with(part.as_str()));
+        let parts = self.repository.parts();
+        let is_ours = |path: &&str| {
+            let rest = parts.iter().find_map(|part| path.strip_prefix(part.as_str()));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
         match String::from_utf8_lossy(&list).split_terminator('\0').find(|path| !is_ours(path)) {
             None => Ok(tree),
             Some(path) => {

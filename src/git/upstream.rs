@@ -96,7 +96,7 @@ impl Repository {
         }
         if !answer.errors.contains("couldn't find remote ref") {
             let words = error::words(&answer.errors);
-            return Err(Obstacle::Unreachable { remote: redacted(&track.remote), words }.into());
+            return Err(Obstacle::Unreachable { remote: redacted(&track.remote), command: "fetch", words }.into());
         }
         match known {
             Some(_) => {
@@ -148,7 +148,7 @@ impl Repository {
         Err(if is_refused {
             Obstacle::PushRefused { remote, branch: track.branch().to_owned(), words }.into()
         } else {
-            Obstacle::Unreachable { remote, words }.into()
+            Obstacle::Unreachable { remote, command: "push", words }.into()
         })
     }
 }

@@ -95,7 +95,7 @@ async fn two_at_once_make_one_version() {
 async fn a_slow_hook_is_waited_for_by_name() {
     let repository = Repository::new();
     repository.edit("rules/shop.yaml", "an order", "one order");
-    repository.hook("pre-commit", "while ! [ -e .git/go ]; do sleep 0.1; done");
+    repository.hook("pre-commit", "touch .git/wait; while [ -e .git/wait ]; do sleep 0.1; done");
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&terminal).expect("a terminal");
     unlockpt(&terminal).expect("a terminal");
@@ -119,14 +119,14 @@ async fn a_slow_hook_is_waited_for_by_name() {
     assert_eq!(said.trim_end(), "tidegate: running the hook pre-commit … (Ctrl-C ends it)");
     let told = refused(&repository, &MESSAGE, "busy").await;
     assert!(told.err.contains("wait until it has ended"), "{told:?}");
-    repository.place.write(".git/go", "");
+    fs::remove_file(repository.folder().join(".git/wait")).expect("the hook waits");
     let output = child.wait_with_output().await.expect("an end");
     assert!(output.status.success(), "{output:?}");
 
     // What a hook leaves running in the background is not waited for.
     repository.edit("rules/shop.yaml", "one order", "two orders");
-    repository.hook("pre-commit", "while ! [ -e .git/never ]; do sleep 0.1; done & echo $! > .git/background");
+    repository.hook("pre-commit", "touch .git/wait; while [ -e .git/wait ]; do sleep 0.1; done &");
     let ran = repository.tidegate(&["publish", "-m", "x", "--format", "json"]).await;
     assert_eq!((ran.code, &ran.json()["outcome"]), (Some(0), &json!("published")), "{ran:?}");
-    repository.place.write(".git/never", "");
+    fs::remove_file(repository.folder().join(".git/wait")).expect("it still runs");
 }

@@ -135,7 +135,10 @@ async fn what_others_are_in_the_middle_of_is_left_alone() {
     repository.introduce();
     repository.git(&["switch", "-q", "--detach"]);
     refused(&repository, &MESSAGE, "detached").await;
-    repository.git(&["switch", "-q", "main"]);
+    repository.git(&["update-ref", "refs/other/main", "main"]);
+    repository.git(&["symbolic-ref", "HEAD", "refs/other/main"]);
+    refused(&repository, &MESSAGE, "detached").await;
+    repository.git(&["symbolic-ref", "HEAD", "refs/heads/main"]);
     published(&repository, &MESSAGE).await;
 }
 

@@ -1,7 +1,7 @@
 //! What keeps `tidegate publish` from its work, on real repositories in real states: each time it says what is the matter,
 //! that nothing was changed, and what to do next; and what it says is what helps.
 
-use std::{fs, process::Command};
+use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, process::Command};
 
 use serde_json::json;
 
@@ -260,4 +260,32 @@ async fn worktrees_submodules_and_subfolders_are_repositories_like_any() {
         (whole.git(&["status", "--porcelain"]), whole.read("README.md")),
         (" M README.md".into(), "two\n".into())
     );
+}
+
+/// Names that no container reads, and things that are no files, are git's to keep or to refuse, in words that fit.
+#[tokio::test]
+async fn odd_files_are_committed_or_refused_as_what_they_are() {
+    let repository = Repository::new();
+    for name in [&b"b\xe4d.txt"[..], b"*.txt", b":(glob)x", b"-f", b"two\nlines.txt"] {
+        let path = repository.folder().join("rules").join(OsStr::from_bytes(name));
+        fs::write(path, "for people\n").expect("a file");
+    }
+    // Git keeps no empty folder, and a file of that name is one.
+    let _ = fs::remove_dir(repository.folder().join("tags"));
+    repository.place.write("tags", "no folder\n");
+    published(&repository, &MESSAGE).await;
+    assert_eq!(repository.git(&["status", "--porcelain"]), "");
+    published(&repository, &["--rollback", "HEAD~1"]).await;
+    assert_eq!(fs::read_dir(repository.folder().join("rules")).expect("a folder").count(), 2);
+
+    let place = repository.folder().join("rules");
+    git_in(place.clone(), &["init", "-q", "nested"]);
+    fs::write(place.join("nested/file"), "theirs").expect("a file");
+    let told = refused(&repository, &MESSAGE, "not-taken").await;
+    assert!(told.err.contains("remove its .git"), "{told:?}");
+    fs::remove_dir_all(place.join("nested")).expect("the folder");
+    fs::rename(&place, repository.folder().join("elsewhere")).expect("the rules");
+    std::os::unix::fs::symlink("elsewhere", &place).expect("a link");
+    let told = repository.tidegate(&["publish", "-m", "x"]).await;
+    assert!(told.code == Some(1) && told.out.contains("rules is a symbolic link"), "{told:?}");
 }
