@@ -233,7 +233,8 @@ impl<'r> Aside<'r> {
             return Ok(());
         }
         let input: String = paths.iter().flat_map(|path| [path, "\0"]).collect();
-        let options = ["--all", "--sparse", "--pathspec-from-file=-", "--pathspec-file-nul"];
+        // By force, as git may know of files in a folder that it is told to ignore.
+        let options = ["--all", "--force", "--sparse", "--pathspec-from-file=-", "--pathspec-file-nul"];
         self.writer("add").args(options).input(input.into_bytes()).run()?.bytes().map(drop)
     }
 

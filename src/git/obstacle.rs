@@ -181,6 +181,10 @@ impl Obstacle {
             Self::Locked { .. } => "locked",
             Self::Busy => "busy",
             Self::Moved => "moved",
+            Self::InTheWay { words } if words.contains("not uptodate") => {
+                "they were edited meanwhile, perhaps by a hook: look at git diff, then git stash or git restore them, and \
+                 try again; nothing was committed"
+            }
             Self::InTheWay { .. } => "in-the-way",
             Self::Stranded { .. } => "stranded",
         }
@@ -254,6 +258,10 @@ impl Obstacle {
             }
             Self::Busy => "wait until it has ended, look at the draft again, and publish",
             Self::Moved => "look at the draft again, and publish",
+            Self::InTheWay { words } if words.contains("not uptodate") => {
+                "they were edited meanwhile, perhaps by a hook: look at git diff, then git stash or git restore them, and \
+                 try again; nothing was committed"
+            }
             Self::InTheWay { .. } => "move these files out of rules/ and tags/, and try again; nothing was changed",
             Self::Stranded { parts, .. } => {
                 return format!(

@@ -314,6 +314,7 @@ async fn a_rollback_loses_nothing_of_the_draft() {
     repository.hook("commit-msg", "echo '# mine' >> rules/shop.yaml");
     let told = repository.tidegate(&["publish", "--rollback", &first]).await;
     assert!(told.code == Some(2) && told.err.contains("cannot take the files"), "{told:?}");
+    assert!(told.err.contains("they were edited meanwhile, perhaps by a hook"), "{told:?}");
     assert!(repository.read("rules/shop.yaml").ends_with("# mine\n"));
     assert_eq!(state(), (before.0.clone(), " M rules/shop.yaml".to_owned()));
     let told = refused(&repository, &["--rollback", &first], "draft").await;

@@ -142,6 +142,8 @@ async fn ignored_files_are_named_where_they_matter() {
     assert!(told.err.contains("all of rules/, by rules/ in .gitignore:2: rules/shop"), "{told:?}");
     assert!(told.err.contains("git add --force"), "{told:?}");
     repository.git(&["add", "--force", "rules/shop.yaml"]);
+    let checked = repository.tidegate(&["check"]).await;
+    assert!(!checked.out.contains("unseen-by-git"), "{checked:?}");
     published(&repository, &MESSAGE).await;
     assert_eq!(repository.git(&["ls-files"]), "rules/shop.yaml");
     // And the other way round.
