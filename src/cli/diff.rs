@@ -12,7 +12,8 @@ use crate::{
         diff, folder,
     },
     git::{Draft, Repository},
-    publish::container_of,
+    publish::{self, container_of},
+    settings::readable_environment,
 };
 
 /// Say in words what differs between two versions, or between one and the draft
@@ -33,7 +34,7 @@ impl Diff {
             Some(revision) => version(&repository, revision)?,
             // Before the first commit everything is new.
             None => match repository.commit("HEAD")? {
-                Some(head) => container_of(&repository, &head)?.files,
+                Some(head) => version(&repository, head.name())?,
                 None => Sources::new(),
             },
         };
@@ -52,7 +53,8 @@ impl Diff {
                 writeln!(out)?;
             }
             Format::Text | Format::Github => {
-                out.write_all(diff::text(&changes).as_bytes())?;
+                let words = if changes.is_empty() { diff::no_change(&before, &after) } else { diff::text(&changes) };
+                out.write_all(words.as_bytes())?;
                 // What publishing the draft would refuse or leave out.
                 for Diagnostic { severity, message, help, .. } in &findings {
                     let help = help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
@@ -64,6 +66,15 @@ impl Diff {
     }
 }
 
+/// The files of a version. That it could not go live is said beside, as what is said of it may not be all.
 fn version(repository: &Repository, revision: &str) -> anyhow::Result<Sources> {
-    Ok(container_of(repository, &repository.named(revision)?)?.files)
+    let commit = repository.named(revision)?;
+    let tree = container_of(repository, &commit)?;
+    let files = tree.files.clone();
+    let (diagnostics, _) = publish::check(tree, commit.short(), &readable_environment(&[]), &folder::library());
+    if diagnostics.has_errors() {
+        let summary = diagnostics.summary();
+        line(&mut io::stderr(), format_args!("{commit} does not pass its check, so it cannot go live: {summary}"))?;
+    }
+    Ok(files)
 }

@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use super::{
     diagnostic::{Sources, quoted},
     load::plain,
-    yaml::Node,
+    yaml::{Node, Value},
 };
 use crate::one_line::one_line;
 
@@ -51,6 +51,10 @@ pub enum What {
     /// With the gist of it.
     Added(String),
     Removed,
+    /// The same under another name.
+    Renamed {
+        to: Box<str>,
+    },
     /// A value was changed, added or removed.
     Value(ValueChange),
     /// The same values stand in another order.
@@ -63,7 +67,11 @@ pub enum What {
         before: Option<Box<str>>,
     },
     /// A script; its lines.
-    Script(script::Lines),
+    Script {
+        lines: script::Lines,
+        /// The tags that use it, by then.
+        tags: Vec<Box<str>>,
+    },
     Cases(cases::Cases),
     /// A file that cannot be read differs, so that nothing can be said about what is in it.
     Unreadable,
@@ -81,21 +89,52 @@ pub struct ValueChange {
 /// Everything that differs in meaning; empty if nothing does. `library` holds the templates that come with the program.
 pub fn compare(before: &Sources, after: &Sources, library: &Sources) -> Vec<Change> {
     let (before, after) = (Outline::of(before, library), Outline::of(after, library));
-    let objects: BTreeSet<_> = before.objects.keys().chain(after.objects.keys()).collect();
+    let mut objects: BTreeSet<_> = before.objects.keys().chain(after.objects.keys()).collect();
     let mut changes = Vec::new();
+    for (old, new) in renamed(&before, &after) {
+        objects.retain(|object| *object != old && *object != new);
+        let to = new.name.clone().unwrap_or_default();
+        changes.push(Change { object: old.clone(), what: What::Renamed { to } });
+    }
     for object in objects {
         let pair = (before.objects.get(object), after.objects.get(object));
         let mut told = |what| changes.push(Change { object: object.clone(), what });
         match pair {
             (None, Some(content)) => told(What::Added(words::gist(object, content))),
             (Some(_), None) => told(What::Removed),
-            (Some(before), Some(after)) => between(before, after, &mut told),
+            (Some(old), Some(new)) => between(old, new, &mut |what| told(with_tags(what, object, &after))),
             (None, None) => {}
         }
     }
     changes.extend(order::compare(&before, &after));
     changes.sort_by(|a, b| rank(&a.object).cmp(&rank(&b.object)));
     changes
+}
+
+/// Objects that have another name and are the same otherwise, so that nobody reads of a tag that is gone.
+fn renamed<'o>(before: &'o Outline, after: &'o Outline) -> Vec<(&'o Object, &'o Object)> {
+    let mut come: Vec<_> = after.objects.iter().filter(|(object, _)| !before.objects.contains_key(object)).collect();
+    let gone = before.objects.iter().filter(|(object, _)| !after.objects.contains_key(object));
+    let pair = |(old, content): (&'o Object, &Content)| {
+        let same = |(new, other): &(&Object, &Content)| new.kind == old.kind && *other == content;
+        let place = come.iter().position(same)?;
+        Some((old, come.remove(place).0))
+    };
+    gone.filter(|(object, _)| object.name.is_some()).filter_map(pair).collect()
+}
+
+/// What a script does differently, it does for the tags that use it.
+fn with_tags(what: What, template: &Object, after: &Outline) -> What {
+    let What::Script { lines, .. } = what else { return what };
+    let uses = |content: &Content| match content {
+        Content::Rule(rule) => rule.get("template").is_some_and(|node| match &node.value {
+            Value::Text(name) => template.name.as_deref() == Some(name),
+            _ => false,
+        }),
+        _ => false,
+    };
+    let tags = after.objects.iter().filter(|(object, content)| &*object.kind == "tag" && uses(content));
+    What::Script { lines, tags: tags.filter_map(|(tag, _)| tag.name.clone()).collect() }
 }
 
 fn between(before: &Content, after: &Content, told: &mut impl FnMut(What)) {
@@ -109,7 +148,7 @@ fn between(before: &Content, after: &Content, told: &mut impl FnMut(What)) {
                 _ => told(What::Unreadable),
             }
             if let Some(lines) = script::compare(before.script.as_deref(), after.script.as_deref()) {
-                told(What::Script(lines));
+                told(What::Script { lines, tags: Vec::new() });
             }
         }
         (Content::Cases(before), Content::Cases(after)) => {
@@ -139,6 +178,18 @@ pub fn text(changes: &[Change]) -> String {
     }
 }
 
+/// Which files differ although nothing is meant otherwise; says so where there are none.
+pub fn no_change(before: &Sources, after: &Sources) -> String {
+    let paths: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    let differ: Vec<_> =
+        paths.into_iter().filter(|path| before.get(*path) != after.get(*path)).map(|path| &**path).collect();
+    if differ.is_empty() {
+        return "no change: all files are the same\n".to_owned();
+    }
+    let files = differ.join(", ");
+    format!("no change of meaning, but of comments, spelling, order or place: {}\n", one_line(&files))
+}
+
 /// `tag "Sign-up"`, `consent`.
 impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -161,7 +212,15 @@ impl fmt::Display for Change {
             What::Order { field } => write!(f, "{object}: {field} in another order"),
             What::Turn { before: Some(other) } => write!(f, "{object}: comes before {} now", quoted(other)),
             What::Turn { before: None } => write!(f, "{object}: comes last now"),
-            What::Script(lines) => write!(f, "{object}: {lines}"),
+            What::Renamed { to } => write!(f, "{object}: renamed to {}", quoted(to)),
+            What::Script { lines, tags } => {
+                write!(f, "{object}: {lines}")?;
+                match tags.as_slice() {
+                    [] => Ok(()),
+                    [tag] => write!(f, "; the tag {} uses it", quoted(tag)),
+                    [first, rest @ ..] => write!(f, "; {} and {} more tags use it", quoted(first), rest.len()),
+                }
+            }
             What::Cases(cases) => write!(f, "{object}: {cases}"),
             What::Unreadable => write!(f, "{object}: differs, and at least one of the two cannot be read"),
         }
@@ -174,7 +233,8 @@ impl What {
         match self {
             Self::Added(_) => "added",
             Self::Removed => "removed",
-            Self::Value(_) | Self::Script(_) | Self::Cases(_) | Self::Unreadable => "changed",
+            Self::Renamed { .. } => "renamed",
+            Self::Value(_) | Self::Script { .. } | Self::Cases(_) | Self::Unreadable => "changed",
             Self::Order { .. } | Self::Turn { .. } => "moved",
         }
     }
@@ -195,6 +255,8 @@ impl Serialize for Change {
                 map.serialize_entry("after", &change.after.as_ref().map(plain))?;
             }
             What::Order { field } => map.serialize_entry("field", field)?,
+            What::Renamed { to } => map.serialize_entry("to", to)?,
+            What::Script { tags, .. } => map.serialize_entry("used_by", tags)?,
             _ => {}
         }
         map.serialize_entry("words", &self.to_string())?;

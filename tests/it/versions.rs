@@ -176,3 +176,24 @@ async fn a_name_of_no_commit_or_of_several_is_refused_in_words() {
         assert!(said.err.starts_with(&start) && said.err.ends_with("; write more\n"), "{said:?}");
     }
 }
+
+#[tokio::test]
+async fn what_is_no_change_and_what_could_not_go_live_is_said() {
+    let repository = Repository::new();
+    let same = repository.tidegate(&["diff", "HEAD", "HEAD"]).await;
+    assert_eq!((same.code, &*same.out), (Some(0), "no change: all files are the same\n"), "{same:?}");
+    repository.git(&["mv", "rules/shop.yaml", "rules/orders.yaml"]);
+    let moved = repository.tidegate(&["diff"]).await;
+    let words = "no change of meaning, but of comments, spelling, order or place: rules/orders.yaml, rules/shop.yaml\n";
+    assert_eq!((moved.code, &*moved.out), (Some(0), words), "{moved:?}");
+
+    repository.place.write("rules/orders.yaml", &RULES.replace("log,", "lgo,"));
+    let broken = commit(&repository, "Break it");
+    for arguments in [["diff", "HEAD~1", "HEAD"], ["diff", "HEAD", "HEAD~1"]] {
+        let told = repository.tidegate(&arguments).await;
+        assert_eq!(told.code, Some(0), "{told:?}");
+        assert!(told.out.contains("template log -> lgo") || told.out.contains("template lgo -> log"), "{told:?}");
+        let words = format!("{} does not pass its check, so it cannot go live: ", &broken[..12]);
+        assert!(told.err.starts_with(&words) && told.err.lines().count() == 1, "{told:?}");
+    }
+}

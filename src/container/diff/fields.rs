@@ -97,6 +97,9 @@ fn node(items: &[Node]) -> Node {
 }
 
 /// A list whose order means something. As many values as before are compared one by one.
+/// In place of a secret that somebody wrote out.
+const UNSHOWN: &str = "•••";
+
 fn list(spot: Spot<'_>, old: &[Node], new: &[Node], told: &mut dyn FnMut(What)) {
     let common = sequence::common(old, new);
     let gone = rest(old, common.iter().map(|(old, _)| *old));
@@ -129,5 +132,16 @@ fn rest(items: &[Node], places: impl Iterator<Item = usize>) -> Vec<(usize, &Nod
 fn change(spot: Spot<'_>, before: Option<&Node>, after: Option<&Node>, told: &mut dyn FnMut(What)) {
     let field = spot.words.to_owned();
     let is_condition = field == "condition";
-    told(What::Value(ValueChange { field, before: before.cloned(), after: after.cloned(), is_condition }));
+    let (shown_before, shown_after) = (shown(before, after), shown(after, before));
+    told(What::Value(ValueChange { field, before: shown_before, after: shown_after, is_condition }));
+}
+
+/// A text where the other version names a secret is the secret itself, and is not shown.
+fn shown(node: Option<&Node>, other: Option<&Node>) -> Option<Node> {
+    let is_secret = matches!(node?.value, Value::Text(_)) && other.is_some_and(|other| other.get("secret").is_some());
+    let mut node = node.cloned();
+    if let Some(node) = node.as_mut().filter(|_| is_secret) {
+        node.value = Value::Text(UNSHOWN.into());
+    }
+    node
 }
