@@ -290,7 +290,7 @@ fn is_no_text(path: &str) -> bool {
 fn unnoticed(path: &str) -> Diagnostic {
     Diagnostic::warning("unnoticed-change", format!("{path} has changed, and git is told not to notice"))
         .at(start_of(path))
-        .help("git update-index --no-assume-unchanged --no-skip-worktree it".to_owned())
+        .help(format!("git update-index --no-assume-unchanged --no-skip-worktree {path}"))
 }
 
 /// What a server would say of a commit of this draft, while there is none.
