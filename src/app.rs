@@ -202,8 +202,16 @@ impl App {
 }
 
 /// Says what was decided about a hit, one line a tag, to whoever listens at the debug level; and to others what tags log
-/// at a higher level.
+/// at a higher level, and that some had no time.
 fn tell(trace: &Trace) {
+    if let Some((TagTrace { tag, .. }, error, count)) = trace.out_of_time() {
+        let (hit, file, events) = (trace.hit, &error.file, trace.events.len());
+        tracing::warn!(
+            target: "tidegate::hit", %hit,
+            "{count} firings of a hit of {events} events failed for want of time, first tag {tag:?} ({file}): look for a slow \
+             script with tidegate trace, or send fewer events a hit"
+        );
+    }
     if !tracing::enabled!(target: "tidegate::hit", tracing::Level::DEBUG) {
         return tell_logged(trace);
     }

@@ -21,7 +21,9 @@ use crate::{
 };
 
 pub mod bots;
+pub mod email;
 pub mod ip_address;
+pub mod personal;
 pub mod query;
 mod user_agent;
 
@@ -87,6 +89,13 @@ const OPEN_HINT_HEADERS: [&str; 3] = ["sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-u
 
 /// What is an address of a page, even if it does not look like one: keys of events, parameters of GA4's protocol, a header.
 const PAGES: [&str; 5] = ["page_location", "page_referrer", "dl", "dr", "referer"];
+/// How the names of keys end that hold such addresses: `link_url`, `landingPageUrl`.
+const PAGES_END: [&str; 8] = ["url", "Url", "URL", "uri", "href", "location", "referrer", "referer"];
+
+/// Whether a key or parameter of this name holds an address of a page, whatever it looks like.
+fn is_page(name: &str) -> bool {
+    PAGES.contains(&name) || PAGES_END.iter().any(|end| name.ends_with(end))
+}
 
 /// Headers that speak of the server, or that are read one by one.
 const EXEMPT_HEADERS: [&str; 4] = ["host", "x-forwarded-host", "cookie", "authorization"];
@@ -199,7 +208,7 @@ impl Privacy {
             return self.agent(text).map_or(Fate::Goes, Fate::Becomes);
         }
         match &self.queries {
-            Queries::Stripped(strip) if PAGES.contains(&name) || query::is_address(text) => {
+            Queries::Stripped(strip) if is_page(name) || query::is_address(text) => {
                 strip.strip(text).map_or(Fate::Stays, Fate::Becomes)
             }
             Queries::Stripped(_) | Queries::Whole => Fate::Stays,

@@ -102,6 +102,17 @@ pub struct ScriptError {
     #[serde(skip_serializing_if = "str::is_empty")]
     pub extract: Box<str>,
     pub message: Box<str>,
+    #[serde(skip)]
+    pub cause: Cause,
+}
+
+/// Whose fault it is that a script failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cause {
+    #[default]
+    Itself,
+    /// All scripts of the hit together had used up their time, and it had none left.
+    HitTime,
 }
 
 /// `message (tags/a.rhai:3:5: let x = …)`
@@ -214,25 +225,33 @@ fn collect(tag: &Tag, source: &Source, returned: Dynamic) -> Outcome {
         Ok(items) => items,
         Err(single) => vec![single],
     };
-    match sorted(tag, items).and_then(|outcome| permitted(tag, outcome, &source.text)) {
+    match sorted(tag, items, source) {
         Ok(outcome) => outcome,
-        Err(message) => Outcome::Failed(source.error(&message, Position::NONE)),
+        Err((message, position)) => Outcome::Failed(source.error(&message, position)),
     }
 }
 
-fn sorted(tag: &Tag, items: rhai::Array) -> Result<Outcome, String> {
+/// What is wrong with what a script returned, and where it asked for that.
+type Fault = (String, Position);
+
+fn sorted(tag: &Tag, items: rhai::Array, source: &Source) -> Result<Outcome, Fault> {
     let mut asked = Asked::default();
     let alone = items.len() == 1;
     for item in items {
         if item.is_unit() {
             continue;
         }
-        let api::Returned(request) = item.try_cast_result().map_err(|item| {
+        let api::Returned { request, at } = item.try_cast_result().map_err(|item| {
             let kind = value::type_name(&item);
-            format!(
-                "a script returns calls, cookies, skip(reason) or nothing, but this one returned a value of type {kind}"
-            )
+            let earlier = ["return", "exit"].iter().any(|word| source.text.contains(word));
+            let place = if earlier { ", here or before by a return" } else { "" };
+            let message = format!(
+                "a script returns calls, cookies, skip(reason) or nothing, but this one returned a value of type \
+                 {kind}{place}"
+            );
+            (message, source.end())
         })?;
+        permitted(tag, &request, &source.text).map_err(|message| (message, at))?;
         match Arc::unwrap_or_clone(request) {
             api::Request::Call(request) => asked.calls.push(request.by(&tag.name)),
             api::Request::Relay(request, relay) => asked.relays.push((request.by(&tag.name), relay)),
@@ -241,47 +260,62 @@ fn sorted(tag: &Tag, items: rhai::Array) -> Result<Outcome, String> {
                 return Ok(Outcome::Skipped { reason: redacted(&plain(&reason, MAX_WORDS)).into() });
             }
             api::Request::Skip(_) => {
-                return Err("a script that returns skip(reason) returns nothing beside it".to_owned());
+                return Err(("a script that returns skip(reason) returns nothing beside it".to_owned(), at));
             }
         }
         if asked.calls.len() + asked.relays.len() + asked.cookies.len() > MAX_REQUESTS {
-            return Err(format!("a script may ask for {MAX_REQUESTS} calls and cookies, but this one asked for more"));
+            let message = format!("a script may ask for {MAX_REQUESTS} calls and cookies, but this one asked for more");
+            return Err((message, at));
         }
     }
     Ok(Outcome::Asked(asked))
 }
 
-/// The same outcome, if the manifest permits it.
-fn permitted(tag: &Tag, outcome: Outcome, script: &str) -> Result<Outcome, String> {
-    let Outcome::Asked(asked) = &outcome else { return Ok(outcome) };
+/// Whether the manifest permits what was asked for; if not, why.
+fn permitted(tag: &Tag, request: &api::Request, script: &str) -> Result<(), String> {
     let (template, name) = (&tag.template, &tag.template.name);
-    let calls = || asked.calls.iter().chain(asked.relays.iter().map(|(call, _)| call));
-    let mut destinations = calls().map(|call| call.account.destination());
-    if let Some(wanted) = destinations.find(|wanted| !template.destinations.iter().any(|own| **own == **wanted)) {
+    let account = match request {
+        api::Request::Call(call) | api::Request::Relay(call, _) => &call.account,
+        api::Request::Cookie(SetCookie { name: wanted, .. }) if !tag.cookies.contains(wanted) => {
+            // A name that is not in the script may be made of a visitor's data.
+            let which = if script.contains(&**wanted) { format!("{wanted:?}") } else { "of a name made up".to_owned() };
+            return Err(format!("tags/{name}.yaml does not permit the cookie {which}"));
+        }
+        api::Request::Cookie(_) | api::Request::Skip(_) => return Ok(()),
+    };
+    let wanted = account.destination();
+    if !template.destinations.iter().any(|own| **own == *wanted) {
         return Err(format!("tags/{name}.yaml does not permit calls to the destination {wanted:?}"));
     }
-    let mut origins = calls().filter_map(|call| match &*call.account {
-        Account::Http { origin, .. } => Some(&**origin),
-        Account::OpenAi { .. } => None,
-    });
-    if origins.any(|origin| !tag.hosts.iter().any(|own| own.covers(origin))) {
-        // A host that is not in the rules may be made of a visitor's data.
-        return Err(format!("tags/{name}.yaml does not permit calls to this host; it permits {}", Hosts(&tag.hosts)));
+    match &**account {
+        Account::Http { origin, .. } if !tag.hosts.iter().any(|own| own.covers(origin)) => {
+            // A host that is not in the rules may be made of a visitor's data.
+            let hosts = Hosts(&tag.hosts);
+            Err(format!("tags/{name}.yaml does not permit calls to this host; it permits {hosts}"))
+        }
+        Account::Http { .. } | Account::OpenAi { .. } => Ok(()),
     }
-    if let Some(SetCookie { name: wanted, .. }) = asked.cookies.iter().find(|own| !tag.cookies.contains(&own.name)) {
-        // A name that is not in the script may be made of a visitor's data.
-        let which = if script.contains(&**wanted) { format!("{wanted:?}") } else { "of a name made up".to_owned() };
-        return Err(format!("tags/{name}.yaml does not permit the cookie {which}"));
-    }
-    Ok(outcome)
 }
 
 fn runtime_error(source: &Source, error: EvalAltResult) -> ScriptError {
+    let cause = if cage::is_hit_time(&error) { Cause::HitTime } else { Cause::Itself };
     let (message, position) = cage::explain(error, &source.text);
-    source.error(&message, position)
+    ScriptError { cause, ..source.error(&message, position) }
 }
 
 impl Source {
+    /// The last line with code in it, which is where a value that is returned without a place comes from, or where its
+    /// script ends.
+    fn end(&self) -> Position {
+        let is_code = |line: &str| !line.starts_with("//") && line.chars().any(|c| !matches!(c, '}' | ')' | ']' | ';'));
+        let last = self.text.lines().enumerate().filter(|(_, line)| is_code(line.trim())).last();
+        let place = last.and_then(|(number, line)| {
+            let column = line.chars().take_while(|c| c.is_whitespace()).count() + 1;
+            Some(Position::new(u16::try_from(number + 1).ok()?, u16::try_from(column).ok()?))
+        });
+        place.unwrap_or(Position::NONE)
+    }
+
     fn error(&self, message: &str, position: Position) -> ScriptError {
         let (line, column) = match (&self.passage, position.line()) {
             // What has no place concerns the whole expression.
@@ -295,6 +329,7 @@ impl Source {
             column,
             extract: plain(extract, MAX_WORDS),
             message: redacted(&plain(message, MAX_WORDS)).into(),
+            cause: Cause::Itself,
         };
         if let (Some(passage), Some(line)) = (&self.passage, line) {
             let place = passage.place(line, column.unwrap_or(1), 1);

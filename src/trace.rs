@@ -16,7 +16,7 @@ use crate::{
     cookie::CookieRefusal,
     event::EventId,
     hit::HitId,
-    script::ScriptError,
+    script::{Cause, ScriptError},
     time::Timestamp,
     trigger::sample::SampledOut,
 };
@@ -24,7 +24,7 @@ use crate::{
 pub mod closeup;
 pub mod redaction;
 
-pub use redaction::{Found, Sensitivity, redacted};
+pub use redaction::{Found, Sensitivity, redacted, redacted_answer};
 
 /// What was decided about one hit.
 #[derive(Clone, Debug, Serialize)]
@@ -50,6 +50,19 @@ pub enum ClientVerdict {
 pub const TOLD_AT_WORK: usize = 10;
 /// The same where somebody watches: cases, `tidegate trace`, previews.
 pub const TOLD_TO_PEOPLE: usize = 1000;
+
+impl Trace {
+    /// Tags that failed because the scripts of the hit had used up their time together: the first of them with what it
+    /// says, and how many there are.
+    pub fn out_of_time(&self) -> Option<(&TagTrace, &ScriptError, usize)> {
+        let mut late = self.events.iter().flat_map(|event| &event.tags).filter_map(|tag| match &tag.verdict {
+            TagVerdict::Failed { error } if error.cause == Cause::HitTime => Some((tag, error)),
+            _ => None,
+        });
+        let (tag, error) = late.next()?;
+        Some((tag, error, 1 + late.count()))
+    }
+}
 
 /// What was decided about one event.
 #[derive(Clone, Debug, Serialize)]

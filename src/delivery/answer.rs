@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 
 use serde_json::Value;
 
-use crate::{delivery::secrets::Secret, time::Timestamp, trace::redacted};
+use crate::{delivery::secrets::Secret, time::Timestamp, trace::redacted_answer};
 
 /// At most this much of a destination's words is kept, in characters.
 pub const MAX_WORDS: usize = 500;
@@ -96,13 +96,13 @@ impl Answer {
 
 /// The words in an answer's body: `{"error": "…"}`, `{"error": {"message": "…"}}`, `{"message": "…"}` (the shapes that
 /// public integrations read from `OpenAI` Ads), else the text itself. Bounded to [`MAX_WORDS`], without control
-/// characters, with the keys masked should the destination have echoed one, and without what looks like a person's: words
-/// are logged and kept.
-pub fn words(body: &[u8], keys: &[Secret]) -> String {
+/// characters, with the keys masked should the destination have echoed one, and without what the bodies that were `sent`
+/// told of persons or what looks like a person's: words are logged and kept.
+pub fn words<'b>(body: &[u8], keys: &[Secret], sent: impl IntoIterator<Item = &'b [u8]>) -> String {
     let clean: String = message(body).chars().filter_map(printable).collect();
     // Before cutting, so that no half of a key is left at the end.
     let masked = keys.iter().fold(clean, |text, key| text.replace(key.expose(), MASK));
-    redacted(&masked).trim().chars().take(MAX_WORDS).collect()
+    redacted_answer(&masked, sent).trim().chars().take(MAX_WORDS).collect()
 }
 
 fn message(body: &[u8]) -> Cow<'_, str> {
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     fn said(body: &str) -> String {
-        words(body.as_bytes(), &[Secret::new("sk-secret").unwrap()])
+        words(body.as_bytes(), &[Secret::new("sk-secret").unwrap()], [])
     }
 
     #[test]
@@ -166,10 +166,18 @@ mod tests {
     }
 
     #[test]
+    fn words_lose_what_was_sent_before_they_are_cut() {
+        let sent = [&br#"{"user": {"external_ids": ["customer-77"]}}"#[..]];
+        let long = format!("{}customer-77", "x ".repeat((MAX_WORDS - 4) / 2));
+        let said = words(long.as_bytes(), &[], sent);
+        assert!(!said.contains("cust"), "{said}");
+    }
+
+    #[test]
     fn words_are_bounded_and_printable() {
         assert_eq!(said(&"é".repeat(2_000)).chars().count(), MAX_WORDS);
         assert_eq!(said("a\u{1b}[31m\0b\r\nc"), "a[31mb  c");
-        assert_eq!(words(b"\xff\xfe", &[Secret::new("k").unwrap()]), "\u{fffd}\u{fffd}");
+        assert_eq!(words(b"\xff\xfe", &[Secret::new("k").unwrap()], []), "\u{fffd}\u{fffd}");
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl Http {
         }
         let uses_secrets = !secrets.is_empty();
         match request.send().await {
-            Ok(answer) => judge(response::read(answer, &secrets, now).await, uses_secrets),
+            Ok(answer) => judge(response::read(answer, &secrets, std::slice::from_ref(call), now).await, uses_secrets),
             Err(error) => match closed(&error) {
                 Some(words) => Answer::Refused { status: None, words },
                 None => Answer::Unreachable { words: response::unreachable(error, &secrets) },

@@ -87,7 +87,7 @@ impl OpenAi {
             .bearer_auth(key.expose())
             .body(body(calls, validate_only));
         match request.send().await {
-            Ok(answer) => response::read(answer, std::slice::from_ref(&key), now).await,
+            Ok(answer) => response::read(answer, std::slice::from_ref(&key), calls, now).await,
             Err(error) => Answer::Unreachable { words: response::unreachable(error, std::slice::from_ref(&key)) },
         }
     }

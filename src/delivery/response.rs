@@ -9,14 +9,15 @@ use crate::{
         answer::{self, Answer},
         secrets::Secret,
     },
+    outbox::Leased,
     time::Timestamp,
 };
 
 /// No more of an answer is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// Reads a destination's answer: its status, and its words where it is no success.
-pub async fn read(mut response: reqwest::Response, keys: &[Secret], now: Timestamp) -> Answer {
+/// Reads a destination's answer to these calls: its status, and its words where it is no success.
+pub async fn read(mut response: reqwest::Response, keys: &[Secret], calls: &[Leased], now: Timestamp) -> Answer {
     let status = response.status();
     let retry_after = response
         .headers()
@@ -32,7 +33,11 @@ pub async fn read(mut response: reqwest::Response, keys: &[Secret], now: Timesta
             break;
         }
     }
-    let words = if status.is_success() { String::new() } else { answer::words(&body, keys) };
+    let words = if status.is_success() {
+        String::new()
+    } else {
+        answer::words(&body, keys, calls.iter().map(|call| &*call.body))
+    };
     Answer::Http { status: status.as_u16(), words, retry_after }
 }
 
@@ -49,5 +54,5 @@ pub fn unreachable(error: reqwest::Error, keys: &[Secret]) -> String {
         let _ = write!(words, ": {error}");
         cause = error.source();
     }
-    answer::words(words.as_bytes(), keys)
+    answer::words(words.as_bytes(), keys, [])
 }

@@ -5,13 +5,18 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-use super::Fate;
+use serde_json::Value;
+
+use super::{
+    Fate,
+    email::{folded, holds_email},
+};
 
 /// What stands for the part of a path that was taken out.
 const REDACTED: &str = "(redacted)";
 
 /// The parameters that `default` names: what tells who somebody is, and what opens their account.
-const DEFAULT: [&str; 34] = [
+pub const DEFAULT: [&str; 34] = [
     "*email*",
     "mail",
     "*phone",
@@ -122,7 +127,7 @@ impl StripQuery {
 
     /// Scheme, host and path: an e-mail address can be a part of the path, and a name can stand before the host.
     fn path<'a>(&self, path: &'a str) -> Cow<'a, str> {
-        if self.emails == Emails::Stay || !may_hold_email(path) {
+        if self.emails == Emails::Stay {
             return Cow::Borrowed(path);
         }
         let (scheme, rest) = match path.split_once("://") {
@@ -136,7 +141,7 @@ impl StripQuery {
             let kept = match host {
                 Some((_, host)) => Cow::Borrowed(host),
                 None if holds_email(part) => Cow::Borrowed(REDACTED),
-                None => Cow::Borrowed(part),
+                None => self.without_matrix(part),
             };
             changed |= *kept != *part;
             parts.push(kept);
@@ -146,6 +151,18 @@ impl StripQuery {
         }
         let rest = parts.join("/");
         Cow::Owned(scheme.map_or_else(|| rest.clone(), |scheme| format!("{scheme}://{rest}")))
+    }
+
+    /// A part of a path without such of its own parameters (`;name=value`) as are taken out.
+    fn without_matrix<'a>(&self, part: &'a str) -> Cow<'a, str> {
+        let goes = |parameter: &&str| self.names_one(parameter.split('=').next().unwrap_or_default());
+        if !part.contains(';') || !part.split(';').skip(1).any(|parameter| goes(&parameter)) {
+            return Cow::Borrowed(part);
+        }
+        let mut kept = part.split(';');
+        let name = kept.next().unwrap_or_default();
+        let rest: String = kept.filter(|parameter| !goes(parameter)).flat_map(|parameter| [";", parameter]).collect();
+        Cow::Owned(format!("{name}{rest}"))
     }
 
     /// Single-page applications keep a path and a query of their own there.
@@ -164,19 +181,55 @@ impl StripQuery {
 
     fn query<'a>(&self, query: &'a str, depth: usize) -> Cow<'a, str> {
         rewrite(query, |name, value| {
-            let letters = letters(name);
-            if self.names.iter().any(|own| own.fits(&letters)) {
+            if self.names_one(name) || self.emails == Emails::Go && (holds_email(name) || holds_email(value)) {
                 return Fate::Goes;
             }
-            if self.emails == Emails::Go && (holds_email(name) || holds_email(value)) {
-                return Fate::Goes;
-            }
-            self.nested(value, depth).map_or(Fate::Stays, Fate::Becomes)
+            self.nested(value, depth)
         })
     }
 
-    fn nested(&self, value: &str, depth: usize) -> Option<String> {
-        if depth >= MAX_DEPTH || !is_address(value) { None } else { self.address(value, depth + 1) }
+    /// Whether a parameter of this name is taken out.
+    fn names_one(&self, name: &str) -> bool {
+        let letters = letters(&decoded(name));
+        self.names.iter().any(|own| own.fits(&letters))
+    }
+
+    /// A value that holds parameters of its own: an address, a query (`state=a%3Db`), parameters behind semicolons, JSON.
+    fn nested(&self, value: &str, depth: usize) -> Fate {
+        let deeper = || if depth < MAX_DEPTH { Some(depth + 1) } else { None };
+        let parts = || value.split(['&', ';']).filter_map(|part| part.split_once('='));
+        if is_address(value) {
+            // What lies too deep to be looked through is not kept for it.
+            return match deeper() {
+                Some(depth) => self.address(value, depth).map_or(Fate::Stays, Fate::Becomes),
+                None if value.contains(['?', '#']) => Fate::Goes,
+                None => Fate::Stays,
+            };
+        }
+        if value.starts_with(['{', '[']) {
+            let is_named = serde_json::from_str::<Value>(value).is_ok_and(|json| self.names_a_key(&json));
+            return if is_named { Fate::Goes } else { Fate::Stays };
+        }
+        if value.contains(';') && parts().any(|(name, _)| self.names_one(name)) {
+            return Fate::Goes;
+        }
+        if parts().next().is_none() {
+            return Fate::Stays;
+        }
+        match deeper().map(|depth| self.query(value, depth)) {
+            Some(Cow::Borrowed(_)) => Fate::Stays,
+            Some(Cow::Owned(kept)) if kept.is_empty() => Fate::Goes,
+            Some(Cow::Owned(kept)) => Fate::Becomes(kept),
+            None => Fate::Goes,
+        }
+    }
+
+    fn names_a_key(&self, json: &Value) -> bool {
+        match json {
+            Value::Object(map) => map.iter().any(|(key, value)| self.names_one(key) || self.names_a_key(value)),
+            Value::Array(items) => items.iter().any(|item| self.names_a_key(item)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+        }
     }
 }
 
@@ -232,8 +285,8 @@ impl NamePattern {
 }
 
 /// `user[e-mail]` and `userEmail` are one name.
-fn letters(name: &str) -> String {
-    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+pub fn letters(name: &str) -> String {
+    folded(name).chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// A part of a query as people read it.
@@ -243,40 +296,6 @@ fn decoded(part: &str) -> Cow<'_, str> {
     }
     let spaced = part.replace('+', " ");
     Cow::Owned(percent_decode_str(&spaced).decode_utf8_lossy().into_owned())
-}
-
-fn may_hold_email(text: &str) -> bool {
-    text.contains(['@', '%'])
-}
-
-/// Whether something in a text looks like an e-mail address, percent-encoded or not.
-fn holds_email(text: &str) -> bool {
-    let mut text = Cow::Borrowed(text);
-    for _ in 0..MAX_DEPTH {
-        if !may_hold_email(&text) {
-            return false;
-        }
-        if text.match_indices('@').any(|(at, _)| is_email_around(&text, at)) {
-            return true;
-        }
-        let next = percent_decode_str(&text).decode_utf8_lossy().into_owned();
-        if next == *text {
-            return false;
-        }
-        text = Cow::Owned(next);
-    }
-    text.match_indices('@').any(|(at, _)| is_email_around(&text, at))
-}
-
-/// Something before the at sign, and after it a name of at least two parts, whose last has letters alone.
-fn is_email_around(text: &str, at: usize) -> bool {
-    let has_user = text[..at].ends_with(|c: char| c.is_alphanumeric() || "._-+%'\"!#$&*=^`{|}~".contains(c));
-    let rest = &text[at + 1..];
-    let end = rest.find(|c: char| !c.is_alphanumeric() && c != '-' && c != '.').unwrap_or(rest.len());
-    let host = rest[..end].trim_end_matches(['.', '-']);
-    let is_last = |last: &str| last.chars().count() >= 2 && last.chars().all(char::is_alphabetic);
-    let has_host = |(name, last): (&str, &str)| !name.is_empty() && (is_last(last) || last.starts_with("xn--"));
-    has_user && host.rsplit_once('.').is_some_and(has_host)
 }
 
 #[cfg(test)]

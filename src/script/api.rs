@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
-use rhai::{Dynamic, Engine, ImmutableString, Map, Scope};
+use rhai::{Dynamic, Engine, ImmutableString, Map, NativeCallContext, Position, Scope};
 
 use super::{
     Given,
@@ -56,7 +56,11 @@ pub struct ConsentHandle(pub ConsentState);
 
 /// What a script returns, alone or in a list. Behind a pointer, because scripts may copy it at will.
 #[derive(Clone)]
-pub struct Returned(pub Arc<Request>);
+pub struct Returned {
+    pub request: Arc<Request>,
+    /// Where the script asked for it.
+    pub at: Position,
+}
 
 /// What a script asks for.
 #[derive(Clone)]
@@ -83,8 +87,8 @@ impl CallRequest {
 }
 
 impl Returned {
-    pub fn new(request: Request) -> Self {
-        Self(Arc::new(request))
+    pub fn new(context: &NativeCallContext<'_>, request: Request) -> Self {
+        Self { request: Arc::new(request), at: context.call_position() }
     }
 }
 
@@ -206,7 +210,9 @@ fn consent_type(name: &str) -> Fallible<ConsentType> {
 fn register_results(engine: &mut Engine) {
     engine
         .register_type_with_name::<Returned>("Returned")
-        .register_fn("skip", |reason: ImmutableString| Returned::new(Request::Skip(reason)))
+        .register_fn("skip", |context: NativeCallContext<'_>, reason: ImmutableString| {
+            Returned::new(&context, Request::Skip(reason))
+        })
         .register_fn("log", |line: &str| cage::log(Level::Debug, line))
         .register_fn("log", |level: &str, line: &str| level_of(level).map(|level| cage::log(level, line)))
         .register_fn("text", |value: Dynamic| {
@@ -217,10 +223,12 @@ fn register_results(engine: &mut Engine) {
             cage::look()?;
             Fallible::Ok(Digest::of(value).to_string())
         })
-        .register_fn("set_cookie", |name: &str, value: &str, options: Map| {
-            cookie_of(name, value, &options).map(|cookie| Returned::new(Request::Cookie(cookie)))
+        .register_fn("set_cookie", |context: NativeCallContext<'_>, name: &str, value: &str, options: Map| {
+            cookie_of(name, value, &options).map(|cookie| Returned::new(&context, Request::Cookie(cookie)))
         })
-        .register_fn("expire_cookie", |name: &str| Returned::new(Request::Cookie(SetCookie::expiry(name))));
+        .register_fn("expire_cookie", |context: NativeCallContext<'_>, name: &str| {
+            Returned::new(&context, Request::Cookie(SetCookie::expiry(name)))
+        });
 }
 
 fn level_of(name: &str) -> Fallible<Level> {

@@ -20,7 +20,7 @@ mod natives;
 mod tests;
 
 pub use budget::{HitTime, MonotonicClock, Stop, log, look, note, run, seat_of_this_thread, stop};
-pub use explain::explain;
+pub use explain::{explain, is_hit_time};
 pub use memory::Counted;
 
 /// What a native gives: a value, or an error that its caller's place is added to.

@@ -33,14 +33,14 @@ pub fn register(engine: &mut Engine) {
     module.set_native_fn(
         "relay",
         |context: NativeCallContext<'_>, event: EventHandle, request: RequestHandle, parts: Map| {
-            cage::native(&context, || relay(&event, &request, parts))
+            cage::native(&context, || Ok(Returned::new(&context, relay(&event, &request, parts)?)))
         },
     );
     engine.register_static_module("ga4", module.into());
 }
 
 /// `ga4::relay(event, request, #{ … })`: this event's part of a request that the hit's other events join.
-fn relay(event: &EventHandle, request: &RequestHandle, mut parts: Map) -> Fallible<Returned> {
+fn relay(event: &EventHandle, request: &RequestHandle, mut parts: Map) -> Fallible<Request> {
     let EventHandle(event, consent) = event;
     let RequestHandle(hit, part) = request;
     if part.client != Client::Ga4 {
@@ -85,7 +85,7 @@ fn relay(event: &EventHandle, request: &RequestHandle, mut parts: Map) -> Fallib
         added: ip.map(|ip| format!("_uip={ip}").into()).into_iter().collect(),
         lines: line.into_iter().collect(),
     };
-    Ok(Returned::new(Request::Relay(call, relay)))
+    Ok(Request::Relay(call, relay))
 }
 
 fn header(name: &str, value: &str) -> Header {

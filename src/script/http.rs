@@ -21,10 +21,10 @@ use crate::{
         Account, CallEvent, SecretName,
         http::{Header, HeaderValue, HttpRequest, Method},
     },
-    consent::ConsentType,
+    consent::{ConsentState, ConsentType},
     digest::hex,
     event::to_text,
-    openai::user::UserField,
+    privacy::personal,
 };
 
 const PARTS: [&str; 7] = ["method", "url", "headers", "json", "form", "text", "idempotency_key"];
@@ -40,16 +40,12 @@ const MAX_HEADERS: usize = 50;
 const NOT_A_SCRIPTS: [&str; 9] =
     ["connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
 
-/// Keys of an event that are about a person, beside those of which OpenAI's tags would make the user; they go out only
-/// where `ad_user_data` is granted.
-const PERSONAL: [&str; 4] = ["client_id", "user_data", "user_properties", "x-ga-em"];
-
 pub fn register(engine: &mut Engine) {
     let mut module = Module::new();
     module.set_native_fn(
         "request",
         |context: NativeCallContext<'_>, params: ParamsHandle, event: EventHandle, parts: Map| {
-            cage::native(&context, || request(&params.0, &event, parts))
+            cage::native(&context, || Ok(Returned::new(&context, request(&params.0, &event, parts)?)))
         },
     );
     module.set_native_fn("event", |context: NativeCallContext<'_>, event: EventHandle| {
@@ -61,21 +57,27 @@ pub fn register(engine: &mut Engine) {
 /// `http::event(event)`: the event's data as a map, with its name, id and time.
 fn whole_event(EventHandle(event, consent): &EventHandle) -> Fallible<Dynamic> {
     let mut data = event.data.clone();
-    if !consent.is_granted(ConsentType::AdUserData) {
-        let before = data.len();
-        data.retain(|key, _| !PERSONAL.contains(&key.as_str()) && !UserField::is_read_from(key));
-        if data.len() < before {
-            cage::note("user_data", "left out with all that is about a person: ad_user_data is not granted");
+    if !consent.is_granted(ConsentType::AdUserData) && personal::take_out(&mut data) > 0 {
+        cage::note("user_data", "left out with all that is about a person: ad_user_data is not granted");
+    }
+    for (key, text) in [("event_name", &event.name), ("event_id", &event.id.text)] {
+        if may_leave(text, consent) {
+            data.insert(key.to_owned(), (&**text).into());
+        } else {
+            cage::note(key, "left out: it looks like a person's, and ad_user_data is not granted");
         }
     }
-    data.insert("event_name".to_owned(), (&*event.name).into());
-    data.insert("event_id".to_owned(), (&*event.id.text).into());
     data.insert("event_time".to_owned(), event.time.0.into());
     super::value::to_dynamic(&Value::Object(data))
 }
 
+/// Whether an event's own name or id may go out.
+fn may_leave(text: &str, consent: &ConsentState) -> bool {
+    consent.is_granted(ConsentType::AdUserData) || !personal::looks_personal(text)
+}
+
 /// `http::request(params, event, #{ … })`: one call.
-fn request(params: &Params, event: &EventHandle, mut parts: Map) -> Fallible<Returned> {
+fn request(params: &Params, event: &EventHandle, mut parts: Map) -> Fallible<Request> {
     if parts.keys().any(|name| !PARTS.contains(&name.as_str())) {
         return Err(format!("a request has no such part; its parts are {}", PARTS.join(", ")).into());
     }
@@ -105,7 +107,8 @@ fn request(params: &Params, event: &EventHandle, mut parts: Map) -> Fallible<Ret
         Err(_) => return Err("http::request: idempotency_key is true or false".into()),
     };
     let id = &event.0.id.text;
-    if wants_key && !has(&headers, "idempotency-key") && id.bytes().all(|byte| byte.is_ascii_graphic()) {
+    let is_free = may_leave(id, &event.1);
+    if wants_key && is_free && !has(&headers, "idempotency-key") && id.bytes().all(|byte| byte.is_ascii_graphic()) {
         let key = format!("{id}-{}", short_hash(method, &url));
         headers.push(Header { name: "idempotency-key".into(), value: HeaderValue::Text(key.into()) });
     }
@@ -115,11 +118,11 @@ fn request(params: &Params, event: &EventHandle, mut parts: Map) -> Fallible<Ret
     let request = HttpRequest { method, url: url.as_str().into(), headers, body };
     let account = Account::Http { origin: url.origin().ascii_serialization().into(), secrets: request.secrets() };
     let body = serde_json::to_string(&request).map_err(|error| error.to_string())?;
-    Ok(Returned::new(Request::Call(CallRequest {
+    Ok(Request::Call(CallRequest {
         account: Arc::new(account),
         event: CallEvent { id: Arc::clone(id), name: Arc::clone(&event.0.name), time: event.0.time },
         body: body.into(),
-    })))
+    }))
 }
 
 /// Tells requests to different places apart that are made of the same event.

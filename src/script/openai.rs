@@ -64,7 +64,7 @@ pub fn register(engine: &mut Engine) {
     module.set_native_fn(
         "conversion",
         |context: Context<'_>, event: EventHandle, request: RequestHandle, params: ParamsHandle, parts: Map| {
-            cage::native(&context, || conversion(&event, &request, &params, parts))
+            cage::native(&context, || Ok(Returned::new(&context, conversion(&event, &request, &params, parts)?)))
         },
     );
     engine.register_static_module("openai", module.into());
@@ -210,7 +210,7 @@ fn conversion(
     request: &RequestHandle,
     ParamsHandle(params, consent): &ParamsHandle,
     mut parts: Map,
-) -> Fallible<Returned> {
+) -> Fallible<Request> {
     if parts.keys().any(|name| !PARTS.contains(&name.as_str())) {
         return Err(format!("a conversion has no such part; its parts are {}", PARTS.join(", ")).into());
     }
@@ -244,11 +244,11 @@ fn conversion(
     };
     let body = event.to_json(&mut notes);
     tell(notes);
-    Ok(Returned::new(Request::Call(CallRequest {
+    Ok(Request::Call(CallRequest {
         account: account(params)?,
         event: CallEvent { id: (*id).into(), name: event_type.name().into(), time },
         body: body.map_err(fault)?.into(),
-    })))
+    }))
 }
 
 /// What the script or the tag says, which can keep an event out of personalisation and never let it in.

@@ -3,10 +3,15 @@
 
 use std::fmt;
 
+use aho_corasick::{AhoCorasick, MatchKind};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::event;
+use crate::{
+    digest::Digest,
+    event,
+    privacy::{email::holds_email, personal},
+};
 
 /// Whether a value may be shown in a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,8 +58,34 @@ impl Sensitivity {
     }
 }
 
+/// A destination's answer without what the bodies that it answers told of persons, wherever it repeats that as whole words:
+/// names, clicks, digests, whatever no form gives away. Bodies are JSON; what is none told nothing.
+pub fn redacted_answer<'b>(answer: &str, sent: impl IntoIterator<Item = &'b [u8]>) -> String {
+    /// Shorter ones, such as a country's code, are in every text.
+    const MIN_CHARACTERS: usize = 3;
+    let bodies = sent.into_iter().filter_map(|body| serde_json::from_slice::<Value>(body).ok());
+    let mut told: Vec<String> = bodies.flat_map(|body| personal::told_in(&body)).collect();
+    told.retain(|text| text.trim().chars().count() >= MIN_CHARACTERS);
+    // In an answer that is JSON they are written as JSON has them.
+    let escaped: Vec<_> = told.iter().map(|text| Value::from(text.as_str()).to_string()).collect();
+    told.extend(escaped.iter().map(|text| text[1..text.len() - 1].to_owned()));
+    told.sort_unstable();
+    told.dedup();
+    let mut finder = AhoCorasick::builder();
+    finder.ascii_case_insensitive(true).match_kind(MatchKind::LeftmostLongest);
+    let Ok(finder) = finder.build(&told) else { return redacted(answer) };
+    let mut shown = String::with_capacity(answer.len());
+    finder.replace_all_with(answer, &mut shown, |found, text, shown| {
+        let is_within = answer[..found.start()].ends_with(char::is_alphanumeric)
+            || answer[found.end()..].starts_with(char::is_alphanumeric);
+        shown.push_str(if is_within { text } else { "(a value that was sent)" });
+        true
+    });
+    redacted(&shown)
+}
+
 /// A text that somebody composed (a script's log line, a destination's answer) without what looks like an e-mail
-/// address or a phone number. A last line of defence: whoever composes it should leave them out.
+/// address, a phone number or a digest. A last line of defence: whoever composes it should leave them out.
 pub fn redacted(text: &str) -> String {
     const LONG_NUMBER: usize = 9;
     let is_part = |c: char| c.is_alphanumeric() || matches!(c, '@' | '.' | '_' | '-' | '+' | '%');
@@ -67,7 +98,8 @@ pub fn redacted(text: &str) -> String {
         let is_number =
             digits >= LONG_NUMBER && word.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'));
         match word {
-            _ if word.contains('@') => shown.push_str("(an e-mail address)"),
+            _ if word.contains('@') || holds_email(word) => shown.push_str("(an e-mail address)"),
+            _ if Digest::from_hex(word).is_some() => shown.push_str("(a digest)"),
             _ if is_number => shown.push_str("(a long number)"),
             _ => shown.push_str(word),
         }
@@ -124,12 +156,37 @@ mod tests {
             ("no ada@example.com here", "no (an e-mail address) here"),
             ("<ada+x@example.co.uk>", "<(an e-mail address)>"),
             ("call +40746123456 now", "call (a long number) now"),
+            ("GET /u?e=ada%40example.com", "GET /u?e=(an e-mail address)"),
+            ("no b5fc85e55755f9e0d030a10ab4429b6b2944855f9a0d60077fe832becbc41d72", "no (a digest)"),
             ("order T-90210 of 12990 cents", "order T-90210 of 12990 cents"),
             ("events[17].data.currency: missing", "events[17].data.currency: missing"),
             ("", ""),
         ] {
             assert_eq!(redacted(text), shown);
         }
+    }
+
+    #[test]
+    fn answers_lose_what_was_sent() {
+        let sent = [
+            &br#"{"id": "e-1", "type": "order_created", "oppref": "gAAAx", "user": {"cities": ["Ulm"], "countries": ["DE"], "user_agent": "Own/1 (x)"}}"#[..],
+            br#"{"method": "POST", "url": "https://a.example/?phone=0151-77&x=1", "body": "{\"customer\":{\"name\":\"Ada \\\"L\\\"\"},\"value\":129}"}"#,
+            br#"{"body": "first_name=Ada&n=5&tel=0152"}"#,
+            b"none",
+        ];
+        for (answer, shown) in [
+            ("city ulm, click gAAAx of e-1", "city (a value that was sent), click (a value that was sent) of e-1"),
+            ("Own/1 (x) is no agent", "(a value that was sent) is no agent"),
+            (r#"{"name":"Ada \"L\""}"#, r#"{"name":"(a value that was sent)"}"#),
+            (
+                "no Ada at 0151-77 or 0152",
+                "no (a value that was sent) at (a value that was sent) or (a value that was sent)",
+            ),
+            ("Adam in Ulmen: order_created of 129, DE", "Adam in Ulmen: order_created of 129, DE"),
+        ] {
+            assert_eq!(redacted_answer(answer, sent), shown);
+        }
+        assert_eq!(redacted_answer("ada@example.com", []), "(an e-mail address)");
     }
 
     #[test]

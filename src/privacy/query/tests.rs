@@ -44,6 +44,35 @@ fn the_default_takes_out_persons_and_keys_to_their_accounts() {
 }
 
 #[test]
+fn no_other_form_gets_by() {
+    for (address, kept) in [
+        ("https://shop.example/p?a=1;email=x&b=2", "https://shop.example/p?b=2"),
+        ("https://shop.example/p;email=x;size=2/q", "https://shop.example/p;size=2/q"),
+        ("https://shop.example/p?state=email%3Dx%26a%3D1", "https://shop.example/p?state=a%3D1"),
+        ("https://shop.example/p?state=email%3Dx&a=1", "https://shop.example/p?a=1"),
+        ("https://shop.example/p?d=%7B%22firstName%22%3A%22Ada%22%7D&a=1", "https://shop.example/p?a=1"),
+        ("https://shop.example/p?d=%5B%7B%22a%22%3A%7B%22phone%22%3A1%7D%7D%5D", "https://shop.example/p"),
+        ("https://shop.example/p?%65mail=x&a=1", "https://shop.example/p?a=1"),
+        ("https://shop.example/p?ｅmail=x&a=1", "https://shop.example/p?a=1"),
+        ("https://shop.example/p?q=ada%252525252540example.com&a=1", "https://shop.example/p?a=1"),
+        ("https://shop.example/p?q=ada%u0040example.com&a=1", "https://shop.example/p?a=1"),
+        ("https://shop.example/p?q=ada＠example.com&a=1", "https://shop.example/p?a=1"),
+        ("https://shop.example/p?u=YWRhQGV4YW1wbGUuY29t&a=1", "https://shop.example/p?a=1"),
+        ("https://shop.example/u/YWRhQGV4YW1wbGUuY29t/x", "https://shop.example/u/(redacted)/x"),
+        ("https://shop.example/#/u/ada%2540example.com", "https://shop.example/"),
+        ("https://shop.example/#u=YWRhQGV4YW1wbGUuY29t", "https://shop.example/"),
+        ("//ada@shop.example/p", "//(redacted)/p"),
+        ("https://shop.example/p?q=ada@[203.0.113.7]", "https://shop.example/p"),
+        (
+            "https://a.example/?n=%2F%3Fn%3D%252F%253Fn%253D%25252F%25253Fn%25253D%2525252F%2525253Femail%2525253Dx",
+            "https://a.example/?n=%2F%3Fn%3D%252F%253Fn%253D%25252F",
+        ),
+    ] {
+        assert_eq!(stripped(&["default"], address), kept, "{address}");
+    }
+}
+
+#[test]
 fn the_default_leaves_the_rest_as_it_stands() {
     for address in [
         "https://shop.example/p",

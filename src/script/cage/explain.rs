@@ -66,6 +66,11 @@ pub fn explain(error: EvalAltResult, script: &str) -> (String, Position) {
     (message, position)
 }
 
+/// Whether a run was stopped because the scripts of its hit had no time left.
+pub fn is_hit_time(error: &EvalAltResult) -> bool {
+    matches!(error, EvalAltResult::ErrorTerminated(stop, _) if stop.clone().try_cast::<Stop>() == Some(Stop::HitTime))
+}
+
 /// `what name`, or without the name if the script made it up as it ran.
 fn named(what: &str, name: &str, script: &str) -> String {
     if script.contains(name) { format!("{what} {name}") } else { format!("{what} of the name that the script made up") }

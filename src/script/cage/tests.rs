@@ -204,12 +204,16 @@ fn a_hit_whose_time_is_used_up_runs_no_more_scripts() {
     let container = load("hostile", "loop {}").expect("a good script");
     let body = json!({"events": vec![PURCHASE.clone(); 10]});
     READINGS.set(0);
-    let events = process(&container, &body, hasty).trace.events;
+    let trace = process(&container, &body, hasty).trace;
+    let (_, error, late) = trace.out_of_time().expect("the log is told of it");
+    assert_eq!(&*error.file, "tags/hostile.rhai");
+    let events = trace.events;
     let endings: Vec<_> = events.iter().flat_map(|event| &event.tags).map(|tag| tag.verdict.to_string()).collect();
     let ended = |how: &str| endings.iter().filter(|ending| ending.contains(how)).count();
     let used_up = ended("the time that the scripts of one hit may take together is used up");
     assert!((1..=5).contains(&ended("the script ran longer than 10 ms")), "{endings:#?}");
     assert!((1..=5).contains(&ended("skipped: purchase")), "{endings:#?}");
+    assert_eq!(late, used_up);
     assert!(used_up > 10 && endings[19].contains("used up"), "{endings:#?}");
 }
 

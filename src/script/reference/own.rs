@@ -270,7 +270,8 @@ const HTTP: Section = Section {
             names: &["http::event"],
             form: "http::event(event: Event)",
             gives: "all of the event's data as a map, with `event_name`, `event_id` and `event_time`",
-            about: "Without `ad_user_data` it leaves out `user_data`, `user_id`, `client_id` and `user_properties`.",
+            about: "Without `ad_user_data` it leaves out [what is about a person](configuration.md#what-is-about-a-person), at any \
+                    depth.",
             fails: "if the event is larger than a script's values may be.",
             examples: &[Value("http::event(event).event_id", "order-77")],
         },
