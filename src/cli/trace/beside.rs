@@ -79,10 +79,32 @@ fn folded(line: &str, column: usize) -> Vec<(String, usize)> {
     parts
 }
 
+/// How many lines are compared with how many others. Beyond that, the traces of a hundred events say, lines face each other
+/// in their order alone.
+const MAX_COMPARED: usize = 10_000_000;
+
 /// Lines that are the same face each other; of what lies between, lines face each other in their order.
 fn pairs<'l>(left: &'l [Line], right: &'l [Line]) -> Vec<Pair<'l>> {
+    let is_same = |(line, other): &(&Line, &Line)| line.text == other.text;
+    let start = left.iter().zip(right).take_while(is_same).count();
+    let (head, left) = left.split_at(start);
+    let (_, right) = right.split_at(start);
+    let end = left.iter().rev().zip(right.iter().rev()).take_while(is_same).count();
+    let (left, tail) = left.split_at(left.len() - end);
+    let (right, _) = right.split_at(right.len() - end);
+    let mut pairs: Vec<_> = head.iter().map(Pair::Same).collect();
+    if left.len().saturating_mul(right.len()) > MAX_COMPARED {
+        face(&mut left.iter().collect(), &mut right.iter().collect(), &mut pairs);
+    } else {
+        pairs.extend(aligned(left, right));
+    }
+    pairs.extend(tail.iter().map(Pair::Same));
+    pairs
+}
+
+fn aligned<'l>(left: &'l [Line], right: &'l [Line]) -> Vec<Pair<'l>> {
     // How long the common part of the rests is, from each pair of beginnings.
-    let mut common = vec![vec![0_usize; right.len() + 1]; left.len() + 1];
+    let mut common = vec![vec![0_u32; right.len() + 1]; left.len() + 1];
     for (i, line) in left.iter().enumerate().rev() {
         for (j, other) in right.iter().enumerate().rev() {
             let longest =
@@ -148,6 +170,14 @@ mod tests {
                > and
                > more
         ");
+        let many = |first: usize| (first..first + 4_000).map(|line| format!("{line}\n")).collect::<String>();
+        let rows = marked(&format!("a\n{}z", many(0)), &format!("a\n{}z", many(1)));
+        assert_eq!(
+            rows.lines().filter(|row| row.contains('|')).count(),
+            4_000,
+            "too many are not compared with each other"
+        );
+        assert!(rows.starts_with("a        a\n") && rows.ends_with("z        z\n"), "{}", rows.len());
         insta::assert_snapshot!(marked("a\nb", ""), @r"
         a      <
         b      <
