@@ -27,6 +27,10 @@ pub enum Obstacle {
     Hidden {
         paths: Vec<String>,
     },
+    /// These files need not be there, and are not.
+    Sparse {
+        paths: Vec<String>,
+    },
     /// Somebody staged what is not part of the draft.
     Staged {
         paths: Vec<String>,
@@ -161,6 +165,7 @@ impl Obstacle {
             Self::Underway(_) => "underway",
             Self::Conflicts { .. } => "conflicts",
             Self::Hidden { .. } => "hidden",
+            Self::Sparse { .. } => "sparse",
             Self::Staged { .. } => "staged",
             Self::NoIdentity { .. } => "no-identity",
             Self::Behind { .. } => "behind",
@@ -200,11 +205,9 @@ impl Obstacle {
             Self::Underway(underway) => return underway.way_out(),
             Self::Conflicts { .. } => "resolve them, then git add the files",
             Self::Hidden { paths } => {
-                return format!(
-                    "git update-index --no-assume-unchanged --no-skip-worktree {}; or git sparse-checkout disable",
-                    first(paths)
-                );
+                return format!("git update-index --no-assume-unchanged --no-skip-worktree {}", first(paths));
             }
+            Self::Sparse { .. } => "git sparse-checkout disable",
             Self::Staged { paths } => return format!("commit them, or git restore --staged {}", first(paths)),
             Self::NoIdentity { .. } => "git config user.name NAME, and git config user.email ADDRESS",
             Self::Behind { .. } => "git pull --rebase --autostash, look at the draft again, and publish",
@@ -342,6 +345,9 @@ impl fmt::Display for Obstacle {
                 "git is told to look away from {} (skip-worktree or assume-unchanged), so the draft cannot be told",
                 named(paths)
             ),
+            Self::Sparse { paths } => {
+                write!(f, "git is told that {} need not be here, so a version would be without", named(paths))
+            }
             Self::Staged { paths } => {
                 write!(f, "staged, but not part of the draft as it lies in rules/ and tags/: {}", named(paths))
             }

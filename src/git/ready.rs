@@ -75,8 +75,13 @@ impl Repository {
         let flags = String::from_utf8_lossy(&flags);
         let hidden = flags.split_terminator('\0').filter_map(|line| line.split_once(' '));
         let hidden = hidden.filter(|(flag, _)| flag.starts_with(|flag: char| flag == 'S' || flag.is_ascii_lowercase()));
-        let paths: Vec<_> = hidden.map(|(_, path)| path.to_owned()).collect();
-        if paths.is_empty() { Ok(()) } else { Err(Obstacle::Hidden { paths }.into()) }
+        let hidden = hidden.map(|(_, path)| path.to_owned());
+        let (paths, absent): (Vec<_>, Vec<_>) = hidden.partition(|path| self.root.join(path).exists());
+        match (paths.is_empty(), absent.is_empty()) {
+            (_, false) => Err(Obstacle::Sparse { paths: absent }.into()),
+            (false, true) => Err(Obstacle::Hidden { paths }.into()),
+            (true, true) => Ok(()),
+        }
     }
 
     /// The branch elsewhere, if there is one; it must have nothing that is not here, and the server here must not be left

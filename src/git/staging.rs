@@ -54,7 +54,8 @@ impl<'r> Staging<'r> {
 
     /// A command that works on this index.
     fn command(&self, name: &'static str) -> Command {
-        self.repository.writer(name).env("GIT_INDEX_FILE", &self.index)
+        // The other half of a split index would stay behind.
+        self.repository.writer_with(&["-c", "core.splitIndex=false"], name).env("GIT_INDEX_FILE", &self.index)
     }
 
     /// Where the index lies, for hooks.
