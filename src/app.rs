@@ -182,9 +182,10 @@ impl App {
         const PATIENCE: Duration = Duration::from_secs(1);
         for click in clicks {
             let Ok(sought) = Sought::oppref(&click) else { continue };
-            let outbox = Arc::clone(&self.outbox);
+            let (outbox, recent) = (Arc::clone(&self.outbox), Arc::clone(&self.recent));
             let search = tokio::spawn(async move {
-                match outbox.forget(&sought).await {
+                // Whoever grants it again, and sends the event again, has it delivered.
+                match outbox.cancel(&sought, Box::new(move |call| recent.forget(&call))).await {
                     Ok(Forgotten { pending: 0, dead: 0, in_flight: 0 }) => {}
                     Ok(Forgotten { pending, dead, in_flight }) => tracing::info!(
                         target: "tidegate::hit", %hit,

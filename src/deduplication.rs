@@ -72,8 +72,8 @@ pub struct RecentCalls {
     room: usize,
 }
 
-/// Two generations of calls. Nothing is ever taken out of one: when the younger is full, or too old to grow, it becomes
-/// the elder, and the elder is forgotten as a whole.
+/// Two generations of calls. When the younger is full, or too old to grow, it becomes the elder, and the elder is forgotten as
+/// a whole; nothing is taken out of one for its age.
 #[derive(Default)]
 struct Shard {
     elder: Generation,
@@ -110,6 +110,17 @@ impl RecentCalls {
         }
     }
 
+    /// These calls will not arrive, so nothing is a copy of them. Which of a tag's calls one was is not known: all of them that
+    /// are alike but for their body are forgotten, and where one of those was delivered, the destination knows its copy.
+    pub fn forget(&self, past: &PastCall) {
+        for ordinal in 0.. {
+            let key = self.key(&past.tag, &past.account, &past.event, ordinal);
+            if !self.shard(key).forget(key) {
+                return;
+            }
+        }
+    }
+
     fn key(&self, tag: &str, account: &Account, event: &CallEvent, ordinal: u32) -> CallKey {
         let parts = (tag, account, &*event.name, &*event.id, ordinal);
         CallKey(self.hashers.each_ref().map(|hasher| hasher.hash_one(parts)))
@@ -126,6 +137,11 @@ impl Shard {
     /// The newest, where both copies of a call went.
     fn find(&self, key: CallKey) -> Option<Timestamp> {
         [&self.younger, &self.elder].into_iter().find_map(|generation| generation.accepted.get(&key).copied())
+    }
+
+    /// Whether it was remembered.
+    fn forget(&mut self, key: CallKey) -> bool {
+        [&mut self.younger, &mut self.elder].map(|generation| generation.accepted.remove(&key).is_some()) != [false; 2]
     }
 
     fn remember(&mut self, key: CallKey, at: Timestamp, room: usize) {

@@ -22,6 +22,9 @@ pub mod sought;
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// Is shown calls, one after the other.
+pub type See = Box<dyn FnMut(PastCall) + Send>;
+
 /// The store of calls on their way. Every method may be called from any thread.
 pub trait Outbox: Send + Sync + 'static {
     /// Makes the calls of one hit durable, all or none, before it resolves. A caller that lost the answer may call
@@ -68,11 +71,7 @@ pub trait Outbox: Send + Sync + 'static {
 
     /// Shows every call that was accepted since then and that the store still has, pending or dead, in the order in
     /// which they were accepted. For the start: it may take long.
-    fn accepted_since(
-        &self,
-        since: Timestamp,
-        see: Box<dyn FnMut(PastCall) + Send>,
-    ) -> BoxFuture<'_, Result<(), StoreError>>;
+    fn accepted_since(&self, since: Timestamp, see: See) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Forgets calls for good, dead or pending (unless leased). Returns how many.
     fn discard<'a>(&'a self, ids: &'a [CallId]) -> BoxFuture<'a, Result<usize, StoreError>>;
@@ -83,7 +82,13 @@ pub trait Outbox: Send + Sync + 'static {
     /// For people, and for a visitor who withdraws consent: it looks at every call, so its cost is bounded. All who ask
     /// while it looks are served together by the next look, which rests for a multiple of the time that the one before
     /// took; and no more may wait than there is room for ([`StoreError`]). A store where little waits answers at once.
-    fn forget<'a>(&'a self, sought: &'a Sought) -> BoxFuture<'a, Result<Forgotten, StoreError>>;
+    fn forget<'a>(&'a self, sought: &'a Sought) -> BoxFuture<'a, Result<Forgotten, StoreError>> {
+        self.cancel(sought, Box::new(|_| {}))
+    }
+
+    /// Forgets calls like [`Outbox::forget`], and shows those that will certainly not arrive: all but those that were just
+    /// being sent.
+    fn cancel<'a>(&'a self, sought: &'a Sought, see: See) -> BoxFuture<'a, Result<Forgotten, StoreError>>;
 
     /// Sees to it that nothing of what was forgotten, discarded or delivered can be read in the store's files any more.
     fn scrub(&self) -> BoxFuture<'_, Result<(), StoreError>>;

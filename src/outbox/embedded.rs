@@ -35,10 +35,9 @@ use self::{
 };
 use crate::{
     call::Account,
-    deduplication::PastCall,
     outbox::{
-        AcceptError, AccountState, BoxFuture, CallId, Forgotten, Leased, ListQuery, Outbox, Page, Record, Settlement,
-        StoreError, StoredCall, sought::Sought,
+        AcceptError, AccountState, BoxFuture, CallId, Forgotten, Leased, ListQuery, Outbox, Page, Record, See,
+        Settlement, StoreError, StoredCall, sought::Sought,
     },
     time::Timestamp,
 };
@@ -278,11 +277,7 @@ impl Outbox for Embedded {
         Box::pin(self.look(move |conn| people::show(conn, id)))
     }
 
-    fn accepted_since(
-        &self,
-        since: Timestamp,
-        see: Box<dyn FnMut(PastCall) + Send>,
-    ) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn accepted_since(&self, since: Timestamp, see: See) -> BoxFuture<'_, Result<(), StoreError>> {
         let accounts = self.shared.queues().rows().into_iter().map(|(account, row)| (row, account)).collect();
         Box::pin(self.look(move |conn| recent::show(conn, &accounts, since, see)))
     }
@@ -295,8 +290,8 @@ impl Outbox for Embedded {
         Box::pin(self.change(Order::Discard, ids))
     }
 
-    fn forget<'a>(&'a self, sought: &'a Sought) -> BoxFuture<'a, Result<Forgotten, StoreError>> {
-        Box::pin(forget::forget(&self.shared, sought.clone()))
+    fn cancel<'a>(&'a self, sought: &'a Sought, see: See) -> BoxFuture<'a, Result<Forgotten, StoreError>> {
+        Box::pin(forget::forget(&self.shared, sought.clone(), see))
     }
 
     fn scrub(&self) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -172,6 +172,11 @@ async fn who_withdraws_consent_takes_back_what_is_not_delivered_yet() {
     assert_eq!(shop.tidegate(&["deliveries", "retry", "--all"]).await.code, Some(0));
     shop.wait_for(1).await;
     assert_eq!(shop.stored_ids(), ["bob-1"]);
+    // Whoever agrees again and comes back to the page is no copy of what was never sent; the others still are.
+    shop.accept(&order("bob-1", "bob@example.com", "gAAAAB-of-bob")).await;
+    shop.accept(&order("ada-1", ADA, CLICK)).await;
+    shop.wait_for(2).await;
+    assert_eq!(shop.stored_ids(), ["bob-1", "ada-1"]);
     shop.stop().await;
     shop.close_leaving(Left::default()).await;
 }

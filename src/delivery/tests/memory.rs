@@ -12,11 +12,10 @@ use tokio::sync::{Notify, watch};
 
 use crate::{
     call::{Account, Call},
-    deduplication::PastCall,
     delivery::lock,
     outbox::{
         AcceptError, AccountState, BoxFuture, CallId, CallState, Cursor, Death, Forgotten, Leased, ListQuery, Outbox,
-        Page, Record, Settlement, StoreError, StoredCall, sought::Sought,
+        Page, Record, See, Settlement, StoreError, StoredCall, sought::Sought,
     },
     time::Timestamp,
 };
@@ -263,11 +262,7 @@ impl Outbox for Memory {
         })
     }
 
-    fn accepted_since(
-        &self,
-        _: Timestamp,
-        _: Box<dyn FnMut(PastCall) + Send>,
-    ) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn accepted_since(&self, _: Timestamp, _: See) -> BoxFuture<'_, Result<(), StoreError>> {
         unreachable!("deliveries do not ask for it")
     }
 
@@ -281,7 +276,7 @@ impl Outbox for Memory {
         })
     }
 
-    fn forget<'a>(&'a self, _: &'a Sought) -> BoxFuture<'a, Result<Forgotten, StoreError>> {
+    fn cancel<'a>(&'a self, _: &'a Sought, _: See) -> BoxFuture<'a, Result<Forgotten, StoreError>> {
         unreachable!("deliveries do not ask for it")
     }
 

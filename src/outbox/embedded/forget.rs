@@ -10,7 +10,7 @@
 //! ones by one statement, which sees one state of the file: none slips from one place to the other unseen.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     mem,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -24,10 +24,15 @@ use super::{
     file::call_id,
     intake::{Changed, Command, Order, Place, closed},
     lock,
+    recent::past_call,
 };
-use crate::outbox::{
-    CallId, Forgotten, StoreError,
-    sought::{Looked, Search, Sought},
+use crate::{
+    call::Account,
+    deduplication::PastCall,
+    outbox::{
+        CallId, Forgotten, See, StoreError,
+        sought::{Looked, Search, Sought},
+    },
 };
 
 /// Bytes of wishes that may wait for the next pass.
@@ -54,6 +59,7 @@ struct Waiting {
 
 struct Wish {
     sought: Sought,
+    see: See,
     answer: oneshot::Sender<Result<Forgotten, StoreError>>,
 }
 
@@ -75,9 +81,9 @@ impl Passes {
 }
 
 /// Forgets what is sought, of all that was accepted before.
-pub(super) async fn forget(shared: &Arc<Shared>, sought: Sought) -> Result<Forgotten, StoreError> {
+pub(super) async fn forget(shared: &Arc<Shared>, sought: Sought, see: See) -> Result<Forgotten, StoreError> {
     let (answer, done) = oneshot::channel();
-    shared.passes.ask(Wish { sought, answer })?;
+    shared.passes.ask(Wish { sought, see, answer })?;
     // A task of its own: whoever asked may go away while others wait for the same pass.
     tokio::spawn(take_turn(Arc::clone(shared)));
     done.await.unwrap_or_else(|_| Err(closed()))
@@ -93,8 +99,13 @@ async fn take_turn(shared: Arc<Shared>) {
         return;
     }
     let (started, passing) = (Instant::now(), Arc::clone(&shared));
-    let (sought, answers): (Vec<_>, Vec<_>) = wishes.into_iter().map(|wish| (wish.sought, wish.answer)).unzip();
-    let counts = blocking(move || pass(&passing, &sought)).await;
+    let (mut sought, mut sees, mut answers) = (Vec::new(), Vec::new(), Vec::new());
+    for wish in wishes {
+        sought.push(wish.sought);
+        sees.push(wish.see);
+        answers.push(wish.answer);
+    }
+    let counts = blocking(move || pass(&passing, &sought, &mut sees)).await;
     *rest_until = Some(Instant::now() + started.elapsed().saturating_mul(REST).min(Duration::from_mins(1)));
     for (nth, answer) in answers.into_iter().enumerate() {
         let count = match &counts {
@@ -105,20 +116,25 @@ async fn take_turn(shared: Arc<Shared>) {
     }
 }
 
-/// Reads every call, and forgets what is sought; gives the counts for each.
-fn pass(shared: &Shared, sought: &[Sought]) -> anyhow::Result<Vec<Forgotten>> {
+/// Reads every call, and forgets what is sought; gives the counts for each, and shows what will not arrive.
+fn pass(shared: &Shared, sought: &[Sought], sees: &mut [See]) -> anyhow::Result<Vec<Forgotten>> {
     let search = Search::new(sought);
     let mut counts = vec![Forgotten::default(); sought.len()];
     // What was accepted so far is in the file after this.
     change(shared, Vec::new())?;
     let (mut after, last) = (0, shared.look(last_id)?);
+    let accounts = shared.queues().rows().into_iter().map(|(account, row)| (row, account)).collect();
     loop {
-        let Matches { calls, read_up_to } = shared.look(|conn| find(conn, &search, after, last))?;
+        let Matches { calls, read_up_to } = shared.look(|conn| find(conn, &search, &accounts, after, last))?;
         let ids: Vec<CallId> = calls.keys().copied().collect();
         for ids in ids.chunks(COMMAND_IDS) {
             for Changed { id, from } in change(shared, ids.to_vec())? {
-                for nth in calls.get(&id).into_iter().flatten() {
+                let Some((wishes, call)) = calls.get(&id) else { continue };
+                for nth in wishes {
                     let Some(count) = counts.get_mut(*nth) else { continue };
+                    if let Some(see) = sees.get_mut(*nth).filter(|_| from != Place::Leased) {
+                        see(call.clone());
+                    }
                     match from {
                         Place::Pending => count.pending += 1,
                         Place::Leased => count.in_flight += 1,
@@ -149,17 +165,25 @@ fn last_id(conn: &Connection) -> anyhow::Result<i64> {
 
 /// What was found among some calls.
 struct Matches {
-    /// For each call that is sought, by which wishes.
-    calls: BTreeMap<CallId, Vec<usize>>,
+    /// Each call that is sought, and by which wishes.
+    calls: BTreeMap<CallId, (Vec<usize>, PastCall)>,
     /// Where to go on; `None` at the end.
     read_up_to: Option<i64>,
 }
 
-fn find(conn: &Connection, search: &Search<'_>, after: i64, last: i64) -> anyhow::Result<Matches> {
+fn find(
+    conn: &Connection,
+    search: &Search<'_>,
+    accounts: &HashMap<i64, Arc<Account>>,
+    after: i64,
+    last: i64,
+) -> anyhow::Result<Matches> {
     let mut select = conn.prepare_cached(
-        "SELECT id, event_id, body, NULL FROM calls WHERE id > ?1 AND id <= ?2
+        "SELECT id, event_id, body, NULL, id, account, hit, tag, event_id, event_name, event_time, accepted
+         FROM calls WHERE id > ?1 AND id <= ?2
          UNION ALL
-         SELECT id, event_id, body, words FROM dead_letters WHERE id > ?1 AND id <= ?2
+         SELECT id, event_id, body, words, id, account, hit, tag, event_id, event_name, event_time, accepted
+         FROM dead_letters WHERE id > ?1 AND id <= ?2
          ORDER BY id LIMIT ?3",
     )?;
     let mut rows = select.query(params![after, last, CALLS_AT_ONCE])?;
@@ -172,7 +196,7 @@ fn find(conn: &Connection, search: &Search<'_>, after: i64, last: i64) -> anyhow
             Looked { event_id, body: row.get_ref(2)?.as_str_or_null()?, words: row.get_ref(3)?.as_str_or_null()? };
         let wishes = search.found(looked);
         if !wishes.is_empty() {
-            calls.insert(call_id(id), wishes);
+            calls.insert(call_id(id), (wishes, past_call(row, 4, accounts)?));
         }
     }
     Ok(Matches { calls, read_up_to: (read == CALLS_AT_ONCE).then_some(up_to) })

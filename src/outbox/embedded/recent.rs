@@ -32,18 +32,19 @@ pub(super) fn show(
     let mut select = conn.prepare(RECENT)?;
     let mut rows = select.query(params![since.0])?;
     while let Some(row) = rows.next()? {
-        see(past_call(row, accounts)?);
+        see(past_call(row, 0, accounts)?);
     }
     Ok(())
 }
 
-fn past_call(row: &Row<'_>, accounts: &HashMap<i64, Arc<Account>>) -> anyhow::Result<PastCall> {
-    let account = accounts.get(&row.get(1)?).context("a call has no account")?;
+/// A call of which a row has what [`RECENT`] selects, from this column on.
+pub(super) fn past_call(row: &Row<'_>, from: usize, accounts: &HashMap<i64, Arc<Account>>) -> anyhow::Result<PastCall> {
+    let account = accounts.get(&row.get(from + 1)?).context("a call has no account")?;
     Ok(PastCall {
-        hit: read::hit_id(row.get_ref(2)?.as_str()?)?,
-        tag: row.get(3)?,
+        hit: read::hit_id(row.get_ref(from + 2)?.as_str()?)?,
+        tag: row.get(from + 3)?,
         account: Arc::clone(account),
-        event: CallEvent { id: row.get(4)?, name: row.get(5)?, time: Timestamp(row.get(6)?) },
-        accepted: Timestamp(row.get(7)?),
+        event: CallEvent { id: row.get(from + 4)?, name: row.get(from + 5)?, time: Timestamp(row.get(from + 6)?) },
+        accepted: Timestamp(row.get(from + 7)?),
     })
 }
