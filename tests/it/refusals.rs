@@ -134,13 +134,7 @@ async fn files_that_git_is_told_to_look_away_from_are_named() {
     }
     let _ = fs::create_dir(repository.folder().join("tags"));
     repository.place.write("tags/shop.test.yaml", CASES);
-    repository.git(&["config", "core.splitIndex", "true"]);
     published(&repository, &MESSAGE).await;
-    let entries = fs::read_dir(repository.folder().join(".git")).expect("git's folder");
-    let halves = entries
-        .filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("shared")));
-    assert!(halves.count() <= 1, "no half of ours");
-    repository.git(&["config", "core.splitIndex", "false"]);
     repository.git(&["sparse-checkout", "set", "rules"]);
     repository.edit("rules/shop.yaml", "an order", "one order");
     let told = refused(&repository, &MESSAGE, "sparse").await;
