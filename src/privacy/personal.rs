@@ -17,7 +17,21 @@ use crate::{digest::Digest, openai::user::UserField};
 
 /// Keys about a person, beside the parameters that `strip_query: default` names and the keys of which OpenAI's tags make
 /// the user. Compared by letters and digits alone, without regard to case; `*` at an end stands for any text.
-const KEYS: [&str; 58] = [
+const KEYS: [&str; 72] = [
+    "*customername",
+    "*recipientname",
+    "*contactname",
+    "*buyername",
+    "*billingname",
+    "*shippingname",
+    "*guestname",
+    "*passengername",
+    "vorname",
+    "nachname",
+    "*telefon*",
+    "*telnr",
+    "*anschrift",
+    "strasse",
     "em",
     "*phone*",
     "*middlename",
@@ -282,6 +296,7 @@ mod tests {
             json!({"leads": [{"firstName": "Ada", "date_of_birth": "1815-12-10", "zip": "12345"}]}),
             json!({"shipping_address": {"line1": "x"}, "passengers": [{"title": "Dr", "name": "Ada"}]}),
             json!({"ｅｍａｉｌ": "x", "e\u{200b}mail": "x", "hashedEmail": "x", "sha256_email_address": "x"}),
+            json!({"customerName": "Ada", "order": {"recipient_name": "Ada"}, "Telefon": "0151", "tel_nr": "0151"}),
             json!({"user": "ada", "user_data": 1, "userId": "7", "client_id": "1.2", "device": {"advertising_id": "x"}}),
         ] {
             let told = left(data.clone());
