@@ -186,10 +186,6 @@ impl Obstacle {
             Self::Locked { .. } => "locked",
             Self::Busy => "busy",
             Self::Moved => "moved",
-            Self::InTheWay { words } if words.contains("not uptodate") => {
-                "they were edited meanwhile, perhaps by a hook: look at git diff, then git stash or git restore them, and \
-                 try again; nothing was committed"
-            }
             Self::InTheWay { .. } => "in-the-way",
             Self::Stranded { .. } => "stranded",
         }
