@@ -29,6 +29,10 @@ mod user_data;
 /// The only version of the protocol there is.
 const VERSION: &str = "2";
 
+/// How many values consent signals may have beside their first. Each is held against all others and stands in the trace; a
+/// page that says two things by mistake has a few.
+const MAX_AGAIN: usize = 16;
+
 /// Reads the events of a hit, all or none.
 pub fn read(hit: &Hit, new_id: &dyn Fn() -> Uuid) -> Result<Vec<Read>, BadHit> {
     let shared = Parameters::parse(hit.query.as_bytes(), "the query string")?;
@@ -79,7 +83,9 @@ fn read_event(
     let mut data = event_data(parameters);
     reading::drop_browsers_own(&mut data, hit.through, &mut notes);
     let id = event_id(&mut data, parameters, line, &mut notes, new_id);
-    let signals = Signals { again: stated_again(parameters, &data, &mut notes), ..Signals::default() };
+    let again = stated_again(parameters, &data, &mut notes);
+    let again = again.map_err(|field| BadHit::new(at(field), format!("comes with more than {MAX_AGAIN} values")))?;
+    let signals = Signals { again, ..Signals::default() };
     let event = Event { name: name.into(), id, time: hit.received, data, signals, click: None };
     Ok(Read { event, notes })
 }
@@ -115,13 +121,14 @@ fn event_data(parameters: &Parameters<'_>) -> Map<String, Value> {
     data
 }
 
-/// What parameters that come again say of consent, beside what the event has of them. That any does is noted.
-fn stated_again(
-    parameters: &Parameters<'_>,
+/// What parameters that come again say of consent, beside what the event has of them. That any does is noted. Which
+/// parameter it was that said too much is the error: none of it may be passed over, since that may be the refusal.
+fn stated_again<'p>(
+    parameters: &'p Parameters<'_>,
     data: &Map<String, Value>,
     notes: &mut Vec<Note>,
-) -> Vec<(Box<str>, Value)> {
-    let mut again = Vec::new();
+) -> Result<Vec<(Box<str>, Value)>, &'p str> {
+    let mut again: Vec<(Box<str>, Value)> = Vec::new();
     // A parameter of the event may have the very name that one of the protocol gets.
     let of_event = parameters.iter().filter(|(wire, _)| wire.starts_with("ep"));
     for (wire, value) in parameters.again().chain(parameters.overruled()).chain(of_event) {
@@ -130,9 +137,14 @@ fn stated_again(
             _ => names::key_of(wire),
         };
         let Some(key) = key.filter(|key| gather::is_signal(key)) else { continue };
-        if data.get(key).and_then(to_text).as_deref() != Some(value) {
-            again.push((key.into(), value.into()));
+        let is_known = again.iter().any(|(own, said)| **own == *key && said == value);
+        if is_known || data.get(key).and_then(to_text).as_deref() == Some(value) {
+            continue;
         }
+        if again.len() == MAX_AGAIN {
+            return Err(wire);
+        }
+        again.push((key.into(), value.into()));
     }
     if let Some((wire, _)) = parameters.again().next() {
         let more = parameters.again().count() - 1;
@@ -141,7 +153,7 @@ fn stated_again(
             format!("comes again with another value{others}: the last counts, and of consent signals the strictest");
         notes.push(Note::new(reading::shown(wire), text));
     }
-    again
+    Ok(again)
 }
 
 /// The site's own id, else the order's, else one that a second copy of the hit gets too.
