@@ -141,12 +141,24 @@ pub fn take_out(data: &mut Map<String, Value>) -> usize {
     count
 }
 
+/// How many texts may lie within one another: a form in JSON in a text, say. Whoever nests more is at pains to hide
+/// something, and each level would be gone through anew for every sign that may begin one.
+const MAX_WITHIN: usize = 4;
+
 /// Lists what a body that was sent tells of persons and their clicks: each text by itself, also of JSON and of forms within a
 /// text.
 pub fn told_in(body: &Value) -> Vec<String> {
     let mut told = Vec::new();
-    list("", body, About::Nobody, &mut told);
+    list("", body, Position { about: About::Nobody, within: 0 }, &mut told);
     told
+}
+
+/// Where a value stands.
+#[derive(Clone, Copy)]
+struct Position {
+    about: About,
+    /// In how many texts.
+    within: usize,
 }
 
 /// Whether what a value stands under is about a person.
@@ -156,27 +168,35 @@ enum About {
     Person,
 }
 
-fn list(key: &str, value: &Value, about: About, told: &mut Vec<String>) {
+fn list(key: &str, value: &Value, at: Position, told: &mut Vec<String>) {
     let is_click = || CLICKS.iter().any(|pattern| fits(pattern, &letters(key)));
-    let about = if is_personal_key(key, value) || is_click() { About::Person } else { about };
+    let about = if is_personal_key(key, value) || is_click() { About::Person } else { at.about };
+    let at = Position { about, ..at };
     match value {
         Value::Null | Value::Bool(_) => {}
         Value::Number(number) if about == About::Person => told.push(number.to_string()),
         Value::Number(_) => {}
-        Value::Array(items) => items.iter().for_each(|item| list(key, item, about, told)),
-        Value::Object(map) => map.iter().for_each(|(key, value)| list(key, value, about, told)),
+        Value::Array(items) => items.iter().for_each(|item| list(key, item, at, told)),
+        Value::Object(map) => map.iter().for_each(|(key, value)| list(key, value, at, told)),
         Value::String(text) => {
             if about == About::Person || looks_personal(text) {
                 told.push(text.clone());
             }
-            if let Some(inner) = record(text) {
-                list("", &inner, about, told);
-            } else if text.contains('=') {
-                let query = text.split_once('?').map_or(&**text, |(_, query)| query);
-                for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-                    list(&key, &Value::from(value), About::Nobody, told);
-                }
+            if at.within < MAX_WITHIN {
+                list_within(text, Position { about: About::Nobody, within: at.within + 1 }, told);
             }
+        }
+    }
+}
+
+/// The same of the JSON or the form that a text is.
+fn list_within(text: &str, at: Position, told: &mut Vec<String>) {
+    if let Some(inner) = record(text) {
+        list("", &inner, at, told);
+    } else if text.contains('=') {
+        let query = text.split_once('?').map_or(text, |(_, query)| query);
+        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+            list(&key, &Value::from(value), at, told);
         }
     }
 }
@@ -356,6 +376,13 @@ mod tests {
             "page_path": "/thanks", "plan": "{not JSON", "sizes": "[1, 2]", "campaign": "spring", "is_member": true,
         });
         assert_eq!(left(data.clone()), data);
+    }
+
+    #[test]
+    fn a_text_of_many_forms_is_gone_through_so_far() {
+        let nested = format!("{}ada@example.com", "a=".repeat(100_000));
+        let told = told_in(&json!({"body": nested, "tel": "0152"}));
+        assert_eq!(told.len(), 1 + MAX_WITHIN + 1, "the text, a form for each level, and the number");
     }
 
     proptest! {
