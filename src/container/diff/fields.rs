@@ -4,6 +4,9 @@
 use super::{ValueChange, What, outline::is_set, sequence};
 use crate::container::yaml::{Node, Value};
 
+/// In place of a secret that somebody wrote out.
+const UNSHOWN: &str = "•••";
+
 /// Where a value stands in its rule.
 #[derive(Clone, Copy)]
 struct Spot<'a> {
@@ -97,9 +100,6 @@ fn node(items: &[Node]) -> Node {
 }
 
 /// A list whose order means something. As many values as before are compared one by one.
-/// In place of a secret that somebody wrote out.
-const UNSHOWN: &str = "•••";
-
 fn list(spot: Spot<'_>, old: &[Node], new: &[Node], told: &mut dyn FnMut(What)) {
     let common = sequence::common(old, new);
     let gone = rest(old, common.iter().map(|(old, _)| *old));
