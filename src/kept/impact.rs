@@ -46,7 +46,7 @@ pub struct Impact {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sample: Option<Sample>,
     /// Kept events that another version of the program wrote in a form of its own; they count nowhere else.
-    #[serde(skip_serializing_if = "is_none")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub unreadable: u64,
     pub consent_settings: ConsentSettingsAre,
     /// In the order of their names.
@@ -266,7 +266,7 @@ impl ConsentSettingsAre {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
-fn is_none(number: &u64) -> bool {
+fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
