@@ -19,6 +19,9 @@ use crate::{
 /// For a hook: ends the program that had git run it.
 const KILL: &str = "kill -9 $(cut -d ' ' -f 4 /proc/$PPID/stat)";
 
+/// For a hook: waits until the file that it makes is taken away, but not for ever, lest it outlive a test that failed.
+const WAITS: &str = "touch .git/wait; for _ in $(seq 600); do [ -e .git/wait ] || break; sleep 0.1; done";
+
 #[tokio::test]
 async fn a_publish_that_is_killed_leaves_a_draft_or_a_version() {
     let repository = Repository::new();
@@ -95,7 +98,7 @@ async fn two_at_once_make_one_version() {
 async fn a_slow_hook_is_waited_for_by_name() {
     let repository = Repository::new();
     repository.edit("rules/shop.yaml", "an order", "one order");
-    repository.hook("pre-commit", "touch .git/wait; while [ -e .git/wait ]; do sleep 0.1; done");
+    repository.hook("pre-commit", WAITS);
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&terminal).expect("a terminal");
     unlockpt(&terminal).expect("a terminal");
@@ -125,7 +128,7 @@ async fn a_slow_hook_is_waited_for_by_name() {
 
     // What a hook leaves running in the background is not waited for.
     repository.edit("rules/shop.yaml", "one order", "two orders");
-    repository.hook("pre-commit", "touch .git/wait; while [ -e .git/wait ]; do sleep 0.1; done &");
+    repository.hook("pre-commit", &format!("{WAITS} &"));
     let ran = repository.tidegate(&["publish", "-m", "x", "--format", "json"]).await;
     assert_eq!((ran.code, &ran.json()["outcome"]), (Some(0), &json!("published")), "{ran:?}");
     fs::remove_file(repository.folder().join(".git/wait")).expect("it still runs");
