@@ -183,6 +183,11 @@ impl Repository {
         ["rules", "tags"].map(|part| format!("{}{part}", self.prefix))
     }
 
+    /// A path of the repository as one of the container.
+    fn within<'p>(&self, path: &'p str) -> &'p str {
+        path.strip_prefix(&*self.prefix).unwrap_or(path)
+    }
+
     /// A command that may change the repository.
     pub fn writer(&self, command: &'static str) -> Command {
         self.writer_with(&[], command)

@@ -20,7 +20,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::GitError;
+use super::{Commit, GitError};
 use crate::{one_line::one_line, settings};
 
 /// For a command that only this machine has to do with.
@@ -291,6 +291,12 @@ impl Answer {
     pub fn text(self) -> Result<String, GitError> {
         let what = self.what;
         String::from_utf8(self.bytes()?).map_err(|_| GitError::unreadable(what))
+    }
+
+    /// The commit or tree that git made, by its name.
+    pub(super) fn object(self) -> Result<Commit, GitError> {
+        let what = self.what;
+        Commit::new(self.text()?.trim_end()).ok_or_else(|| GitError::unreadable(what))
     }
 
     pub(super) fn says_no_repository(&self) -> bool {

@@ -97,10 +97,8 @@ impl Repository {
         let sign = (signed.output.starts_with(b"true")).then_some("-S");
         let command = self.of_user("commit-tree", "signing the commit");
         let command = command.args(parent.into_iter().flatten()).args(sign).args(["-F", "-", tree.name()]);
-        match command.input(message).run()?.text() {
-            Ok(name) => {
-                Commit::new(name.trim_end()).ok_or_else(|| GitError::unreadable("commit-tree")).map_err(Hindered::from)
-            }
+        match command.input(message).run()?.object() {
+            Ok(commit) => Ok(commit),
             Err(GitError::Failed { words, .. }) if sign.is_some() => Err(Obstacle::Unsigned { words }.into()),
             Err(error) => Err(error.into()),
         }

@@ -186,11 +186,6 @@ impl Repository {
         path.ends_with('/') || folder::is_read(within) || matches!(within, "rules" | "tags")
     }
 
-    /// A path of the repository as one of the container.
-    fn within<'p>(&self, path: &'p str) -> &'p str {
-        path.strip_prefix(self.prefix()).unwrap_or(path)
-    }
-
     fn is_absent(&self, path: &str) -> bool {
         self.root().join(path).symlink_metadata().is_err()
     }
@@ -240,8 +235,7 @@ impl<'r> Aside<'r> {
 
     /// What is in the index, as a tree.
     fn tree(&self) -> Result<Commit, GitError> {
-        let name = self.writer("write-tree").args(["--missing-ok"]).run()?.text()?;
-        Commit::new(name.trim_end()).ok_or_else(|| GitError::unreadable("write-tree"))
+        self.writer("write-tree").args(["--missing-ok"]).run()?.object()
     }
 
     /// Says of files that git was told not to look at, and that have changed all the same.

@@ -45,7 +45,7 @@ impl<'r> Staging<'r> {
         let index = turn.file("index");
         let base = match &ready.parent {
             Some(parent) => parent.clone(),
-            None => object(repository.writer("mktree").input(Vec::new()).run()?.text()?, "mktree")?,
+            None => repository.writer("mktree").input(Vec::new()).run()?.object()?,
         };
         let staging = Self { repository, index, base };
         staging.command("read-tree").args([staging.base.name()]).run()?.bytes()?;
@@ -168,7 +168,7 @@ impl<'r> Staging<'r> {
         if self.command("ls-files").args(["-z", "--"]).args(rules).run()?.bytes()?.is_empty() {
             return Err(Obstacle::NoRules.into());
         }
-        let tree = object(self.command("write-tree").run()?.text()?, "write-tree")?;
+        let tree = self.command("write-tree").run()?.object()?;
         let list = ["-r", "-z", "--no-renames", "--name-only", self.base.name(), tree.name()];
         let list = self.repository.reader("diff-tree").args(list).run()?.bytes()?;
         let parts = self.repository.parts();
@@ -214,8 +214,7 @@ impl<'r> Staging<'r> {
                 "D" => How::Deleted,
                 _ => How::Changed,
             };
-            let path = path.strip_prefix(self.repository.prefix()).unwrap_or(path);
-            changed.push(Changed { path: path.to_owned(), how });
+            changed.push(Changed { path: self.repository.within(path).to_owned(), how });
         }
         Ok(changed)
     }
@@ -225,8 +224,7 @@ impl<'r> Staging<'r> {
         let list = ["-z", "--others", "--ignored", "--exclude-standard", "--full-name", "--"];
         let list = self.repository.reader("ls-files").args(list).args(self.repository.parts()).run()?.bytes()?;
         let list = String::from_utf8_lossy(&list);
-        let prefix = self.repository.prefix();
-        Ok(list.split_terminator('\0').map(|path| path.strip_prefix(prefix).unwrap_or(path).to_owned()).collect())
+        Ok(list.split_terminator('\0').map(|path| self.repository.within(path).to_owned()).collect())
     }
 }
 
@@ -259,8 +257,4 @@ impl Repository {
         };
         Ok(place.map(|place| Elsewhere { place: place.to_owned(), parts: parts(place) }))
     }
-}
-
-fn object(name: String, what: &'static str) -> Result<Commit, GitError> {
-    Commit::new(name.trim_end()).ok_or_else(|| GitError::unreadable(what))
 }

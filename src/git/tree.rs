@@ -60,9 +60,8 @@ pub(super) fn read(repository: &Repository, commit: &Commit) -> Result<Tree, Git
 /// The same of a tree that need not be a container.
 pub(super) fn read_all(repository: &Repository, commit: &Commit) -> Result<(Tree, Rules), GitError> {
     let prefix = repository.prefix();
-    let parts = [format!("{prefix}rules"), format!("{prefix}tags")];
-    let list = repository.reader("ls-tree").args(["-r", "-z", "-l", "--full-tree", commit.name(), "--"]).args(parts);
-    let list = list.run()?.bytes()?;
+    let list = repository.reader("ls-tree").args(["-r", "-z", "-l", "--full-tree", commit.name(), "--"]);
+    let list = list.args(repository.parts()).run()?.bytes()?;
     let list = String::from_utf8_lossy(&list);
     let mut tree = Tree::default();
     let mut wanted = BTreeMap::new();
