@@ -146,57 +146,66 @@ pub fn take_out(data: &mut Map<String, Value>) -> usize {
 const MAX_WITHIN: usize = 4;
 
 /// Lists what a body that was sent tells of persons and their clicks: each text by itself, also of JSON and of forms within a
-/// text.
-pub fn told_in(body: &Value) -> Vec<String> {
-    let mut told = Vec::new();
-    list("", body, Position { about: About::Nobody, within: 0 }, &mut told);
-    told
+/// text. Of texts that nobody asks for, which are nearly all, nothing more is found out.
+pub fn told_in(body: &Value, is_asked_for: &dyn Fn(&str) -> bool) -> Vec<String> {
+    let mut search = Search { is_asked_for, told: Vec::new() };
+    search.value("", body, &mut Way::default());
+    search.told
 }
 
-/// Where a value stands.
-#[derive(Clone, Copy)]
-struct Position {
-    about: About,
-    /// In how many texts.
-    within: usize,
+struct Search<'s> {
+    is_asked_for: &'s dyn Fn(&str) -> bool,
+    told: Vec<String>,
 }
 
-/// Whether what a value stands under is about a person.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum About {
-    Nobody,
-    Person,
+/// What a value stands under, and within how many texts.
+#[derive(Default)]
+struct Way<'v> {
+    keys: Vec<(&'v str, &'v Value)>,
+    texts: usize,
 }
 
-fn list(key: &str, value: &Value, at: Position, told: &mut Vec<String>) {
-    let is_click = || CLICKS.iter().any(|pattern| fits(pattern, &letters(key)));
-    let about = if is_personal_key(key, value) || is_click() { About::Person } else { at.about };
-    let at = Position { about, ..at };
-    match value {
-        Value::Null | Value::Bool(_) => {}
-        Value::Number(number) if about == About::Person => told.push(number.to_string()),
-        Value::Number(_) => {}
-        Value::Array(items) => items.iter().for_each(|item| list(key, item, at, told)),
-        Value::Object(map) => map.iter().for_each(|(key, value)| list(key, value, at, told)),
-        Value::String(text) => {
-            if about == About::Person || looks_personal(text) {
-                told.push(text.clone());
-            }
-            if at.within < MAX_WITHIN {
-                list_within(text, Position { about: About::Nobody, within: at.within + 1 }, told);
-            }
-        }
+impl Way<'_> {
+    fn is_personal(&self) -> bool {
+        let is_click = |key: &str| CLICKS.iter().any(|pattern| fits(pattern, &letters(key)));
+        self.keys.iter().any(|(key, value)| is_personal_key(key, value) || is_click(key))
     }
 }
 
-/// The same of the JSON or the form that a text is.
-fn list_within(text: &str, at: Position, told: &mut Vec<String>) {
-    if let Some(inner) = record(text) {
-        list("", &inner, at, told);
-    } else if text.contains('=') {
-        let query = text.split_once('?').map_or(text, |(_, query)| query);
-        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-            list(&key, &Value::from(value), at, told);
+impl Search<'_> {
+    fn value<'v>(&mut self, key: &'v str, value: &'v Value, way: &mut Way<'v>) {
+        way.keys.push((key, value));
+        match value {
+            Value::Null | Value::Bool(_) => {}
+            Value::Number(number) => {
+                let text = number.to_string();
+                if (self.is_asked_for)(&text) && way.is_personal() {
+                    self.told.push(text);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.value(key, item, way)),
+            Value::Object(map) => map.iter().for_each(|(key, value)| self.value(key, value, way)),
+            Value::String(text) => {
+                if (self.is_asked_for)(text) && (way.is_personal() || looks_personal(text)) {
+                    self.told.push(text.clone());
+                }
+                if way.texts < MAX_WITHIN {
+                    self.within(text, way.texts + 1);
+                }
+            }
+        }
+        way.keys.pop();
+    }
+
+    /// The JSON or the form that a text is.
+    fn within(&mut self, text: &str, texts: usize) {
+        if let Some(inner) = record(text) {
+            self.value("", &inner, &mut Way { keys: Vec::new(), texts });
+        } else if text.contains('=') {
+            let query = text.split_once('?').map_or(text, |(_, query)| query);
+            for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+                self.value(&key, &Value::from(value), &mut Way { keys: Vec::new(), texts });
+            }
         }
     }
 }
@@ -381,7 +390,7 @@ mod tests {
     #[test]
     fn a_text_of_many_forms_is_gone_through_so_far() {
         let nested = format!("{}ada@example.com", "a=".repeat(100_000));
-        let told = told_in(&json!({"body": nested, "tel": "0152"}));
+        let told = told_in(&json!({"body": nested, "tel": "0152"}), &|_| true);
         assert_eq!(told.len(), 1 + MAX_WITHIN + 1, "the text, a form for each level, and the number");
     }
 

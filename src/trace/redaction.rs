@@ -63,12 +63,17 @@ impl Sensitivity {
 pub fn redacted_answer<'b>(answer: &str, sent: impl IntoIterator<Item = &'b [u8]>) -> String {
     /// Shorter ones, such as a country's code, are in every text.
     const MIN_CHARACTERS: usize = 3;
+    let in_lower_case = answer.to_ascii_lowercase();
+    // Most of what was sent is in no answer, and a batch is large.
+    let is_repeated = |text: &str| {
+        let stands = |text: &str| in_lower_case.contains(&text.to_ascii_lowercase());
+        text.trim().chars().count() >= MIN_CHARACTERS && (stands(text) || stands(&as_in_json(text)))
+    };
     let bodies = sent.into_iter().filter_map(|body| serde_json::from_slice::<Value>(body).ok());
-    let mut told: Vec<String> = bodies.flat_map(|body| personal::told_in(&body)).collect();
-    told.retain(|text| text.trim().chars().count() >= MIN_CHARACTERS);
+    let mut told: Vec<String> = bodies.flat_map(|body| personal::told_in(&body, &is_repeated)).collect();
     // In an answer that is JSON they are written as JSON has them.
-    let escaped: Vec<_> = told.iter().map(|text| Value::from(text.as_str()).to_string()).collect();
-    told.extend(escaped.iter().map(|text| text[1..text.len() - 1].to_owned()));
+    let escaped: Vec<_> = told.iter().map(|text| as_in_json(text)).collect();
+    told.extend(escaped);
     told.sort_unstable();
     told.dedup();
     let mut finder = AhoCorasick::builder();
@@ -82,6 +87,12 @@ pub fn redacted_answer<'b>(answer: &str, sent: impl IntoIterator<Item = &'b [u8]
         true
     });
     redacted(&shown)
+}
+
+/// A text between the quotes that JSON puts around it.
+fn as_in_json(text: &str) -> String {
+    let quoted = Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
 }
 
 /// A text that somebody composed (a script's log line, a destination's answer) without what looks like an e-mail
