@@ -42,7 +42,8 @@ pub(super) fn judge_head(
     Ok(Judgement::Leaves { reason })
 }
 
-/// A remote may only go forward: from what it was, from the branch here, and from what is live.
+/// A remote may only go forward: from what it was and went live, from the branch here, and from what is live. A broken
+/// commit that never went live may be rewritten by whoever mends it.
 pub(super) fn judge_remote(
     repository: &Repository,
     remote: &Remote,
@@ -52,7 +53,8 @@ pub(super) fn judge_remote(
 ) -> Result<Judgement, GitError> {
     let here = repository.branch(remote)?;
     if here.as_ref() != Some(there) {
-        if let Some(before) = before
+        if let (Some(before), Some(live)) = (before, live)
+            && repository.contains(live, before)?
             && !repository.contains(there, before)?
         {
             let way = accepting(repository, remote, there)?;

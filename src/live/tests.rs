@@ -340,6 +340,21 @@ fn a_rewritten_remote_is_taken_only_on_purpose() {
 }
 
 #[test]
+fn a_broken_commit_of_the_remote_may_be_rewritten() {
+    let upstream = Shop::new();
+    let shop = Shop::of(upstream.sandbox.cloned());
+    let (_, mut home) = shop.start_following(&upstream);
+    upstream.publish(BROKEN);
+    assert_eq!(fetch(&mut home), None);
+    assert!(reason(&home, Wish::Remote).contains("is broken"), "{:?}", home.standing());
+    upstream.sandbox.write(RULES, rules("mended"));
+    upstream.sandbox.git(&["commit", "-q", "-a", "--amend", "-m", "mended"]);
+    let mended = upstream.head();
+    assert_eq!(fetch(&mut home), Some(mended.clone()), "{:?}", home.standing());
+    assert_eq!((shop.head(), look(&mut home), is_fine(&home)), (mended, None, true), "{:?}", home.standing());
+}
+
+#[test]
 fn an_outage_is_one_state_whatever_numbers_its_words_hold() {
     let told =
         |version: Option<&str>, reason: &str| Shortfall { version: version.map(str::to_owned), reason: reason.into() };
