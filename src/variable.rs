@@ -230,7 +230,7 @@ impl<'a> Moment<'a> {
         let variable = |index: &VariableIndex| {
             let sensitivity = self.container.variables.get(index.0).map(|variable| variable.sensitivity);
             match Found::new(Some(self.variable(*index)), sensitivity.unwrap_or(Sensitivity::Personal)) {
-                Found::Shown(text) => text.into_string(),
+                Found::Text(shown) | Found::Json(shown) => shown.into_string(),
                 other => format!("({other})"),
             }
         };

@@ -124,7 +124,10 @@ pub fn redacted(text: &str) -> String {
 #[serde(tag = "kind", content = "value", rename_all = "snake_case")]
 pub enum Found {
     Absent,
-    Shown(Box<str>),
+    /// It is a text, this one.
+    Text(Box<str>),
+    /// It is anything else, which as JSON reads so: a number, a truth value, a list, a map.
+    Json(Box<str>),
     /// There was a value, about a person.
     Withheld,
 }
@@ -140,10 +143,11 @@ impl Found {
         if text.contains('@') {
             return Self::Withheld;
         }
-        match text.char_indices().nth(Self::MAX_CHARACTERS) {
-            Some((end, _)) => Self::Shown(format!("{}…", &text[..end]).into()),
-            None => Self::Shown(text.into()),
-        }
+        let shown = match text.char_indices().nth(Self::MAX_CHARACTERS) {
+            Some((end, _)) => format!("{}…", &text[..end]).into(),
+            None => text.into(),
+        };
+        if value.is_some_and(Value::is_string) { Self::Text(shown) } else { Self::Json(shown) }
     }
 }
 
@@ -151,7 +155,8 @@ impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Absent => f.write_str("no value"),
-            Self::Shown(text) => write!(f, "{text:?}"),
+            Self::Text(text) => write!(f, "{text:?}"),
+            Self::Json(text) => f.write_str(text),
             Self::Withheld => f.write_str("a personal value, not shown"),
         }
     }

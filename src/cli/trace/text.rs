@@ -215,7 +215,7 @@ impl Lines {
     }
 
     fn value(&mut self, name: &str, found: &Found) {
-        let tone = if matches!(found, Found::Shown(_)) { Tone::Plain } else { Tone::Faint };
+        let tone = if matches!(found, Found::Text(_) | Found::Json(_)) { Tone::Plain } else { Tone::Faint };
         self.add(tone, &format!("  {name}: {found}"));
     }
 
