@@ -140,7 +140,7 @@ impl Found {
             return if value.is_none_or(Value::is_null) { Self::Absent } else { Self::Withheld };
         }
         let Some(text) = value.and_then(event::to_text) else { return Self::Absent };
-        if text.contains('@') {
+        if text.contains('@') || Self::spells_email(&text) {
             return Self::Withheld;
         }
         let shown = match text.char_indices().nth(Self::MAX_CHARACTERS) {
@@ -148,6 +148,14 @@ impl Found {
             None => text.into(),
         };
         if value.is_some_and(Value::is_string) { Self::Text(shown) } else { Self::Json(shown) }
+    }
+
+    /// Whether an e-mail address without its usual sign stands in what would be shown, or begins there. Most values have
+    /// nothing that one could be spelt with.
+    fn spells_email(text: &str) -> bool {
+        let end = text.char_indices().nth(4 * Self::MAX_CHARACTERS).map_or(text.len(), |(end, _)| end);
+        let start = &text[..end];
+        (start.contains('%') || !start.is_ascii()) && holds_email(start)
     }
 }
 
@@ -203,6 +211,18 @@ mod tests {
             assert_eq!(redacted_answer(answer, sent), shown);
         }
         assert_eq!(redacted_answer("ada@example.com", []), "(an e-mail address)");
+    }
+
+    #[test]
+    fn values_that_hold_an_address_are_withheld_however_it_is_spelt() {
+        let found = |text: &str| Found::new(Some(&text.into()), Sensitivity::Public);
+        let behind = format!("{}%40example.com", "a".repeat(Found::MAX_CHARACTERS));
+        for text in ["ada@example.com", "/u/ada%40example.com", "ada＠example。com", &behind] {
+            assert_eq!(found(text), Found::Withheld, "{text}");
+        }
+        for text in ["/sale/50%25-off", "Möwe & Söhne", "a".repeat(Found::MAX_CHARACTERS).as_str()] {
+            assert_eq!(found(text), Found::Text(text.into()), "{text}");
+        }
     }
 
     #[test]
