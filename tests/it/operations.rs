@@ -98,25 +98,32 @@ async fn while_it_drains_it_is_not_ready_and_goes_on_and_a_second_signal_ends_it
     shop.close_leaving(Left { duplicates, ..Left::default() }).await;
 }
 
+/// A server that was told to stop, and the connection on which the rest of a hit is still to come.
+async fn stopping_amid_a_hit(shop: &mut Shop) -> (Server, Wire, String) {
+    let mut wire = Wire::connect(shop.sites()).await;
+    // A hit before it on the same connection, so that the server is known to have taken the connection.
+    wire.send(raw_hit(r#"{"event": "unknown"}"#)).await;
+    assert_eq!(wire.answer().await.expect("an answer").status, 204);
+    let mut hit = raw_hit(&purchase("arriving").to_string());
+    let rest = hit.split_off(hit.len() - 10);
+    wire.send(hit).await;
+
+    let sites = shop.sites();
+    let server = shop.take_server();
+    server.signal(Signal::TERM);
+    let refused = async { while TcpStream::connect(sites).await.is_ok() {} };
+    tokio::time::timeout(PATIENCE, refused).await.expect("no new connections");
+    (server, wire, rest)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_finishes_requests_and_deliveries_in_flight() {
     let mut shop = Shop::spawn(Place::own_rules(), &[]).await;
     shop.standin.fail_with(Failure::Hold, Lasting::UntilCleared);
     shop.accept(&purchase("delivering")).await;
     shop.standin.wait_until(PATIENCE, |counts| counts.in_flight == 1).await.expect("a delivery is under way");
-    let mut wire = Wire::connect(shop.sites()).await;
-    let hit = raw_hit(&purchase("arriving").to_string());
-    // A hit before it on the same connection, so that the server is known to have taken the connection.
-    wire.send(raw_hit(r#"{"event": "unknown"}"#)).await;
-    assert_eq!(wire.answer().await.expect("an answer").status, 204);
-    wire.send(&hit[..hit.len() - 10]).await;
-
-    let sites = shop.sites();
-    let mut server = shop.take_server();
-    server.signal(Signal::TERM);
-    let refused = async { while TcpStream::connect(sites).await.is_ok() {} };
-    tokio::time::timeout(PATIENCE, refused).await.expect("no new connections");
-    wire.send(&hit[hit.len() - 10..]).await;
+    let (mut server, mut wire, rest) = stopping_amid_a_hit(&mut shop).await;
+    wire.send(rest).await;
     assert_eq!(wire.answer().await.expect("an answer").status, 204);
     assert!(wire.is_closed().await);
     assert!(server.stays().await, "a delivery is still under way");
@@ -136,19 +143,9 @@ async fn a_stop_finishes_requests_and_deliveries_in_flight() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_waits_for_a_request_alone_and_leaves_one_file() {
     let mut shop = Shop::spawn(Place::own_rules(), &[]).await;
-    let mut wire = Wire::connect(shop.sites()).await;
-    let hit = raw_hit(&purchase("arriving").to_string());
-    wire.send(raw_hit(r#"{"event": "unknown"}"#)).await;
-    assert_eq!(wire.answer().await.expect("an answer").status, 204);
-    wire.send(&hit[..hit.len() - 10]).await;
-
-    let sites = shop.sites();
-    let mut server = shop.take_server();
-    server.signal(Signal::TERM);
-    let refused = async { while TcpStream::connect(sites).await.is_ok() {} };
-    tokio::time::timeout(PATIENCE, refused).await.expect("no new connections");
+    let (mut server, mut wire, rest) = stopping_amid_a_hit(&mut shop).await;
     assert!(server.stays().await, "a request is still under way");
-    wire.send(&hit[hit.len() - 10..]).await;
+    wire.send(rest).await;
     assert_eq!(wire.answer().await.expect("an answer").status, 204);
     assert_eq!(server.ended().await.0.code(), Some(0));
     assert!(!shop.place.data().join("outbox.db-wal").exists(), "the write-ahead log is copied into the file");
