@@ -312,9 +312,11 @@ async fn a_rollback_loses_nothing_of_the_draft() {
 
     // An edit between the check and the writing: by a hook, as that runs then.
     repository.hook("commit-msg", "echo '# mine' >> rules/shop.yaml");
-    let told = repository.tidegate(&["publish", "--rollback", &first]).await;
-    assert!(told.code == Some(2) && told.err.contains("cannot take the files"), "{told:?}");
-    assert!(told.err.contains("they were edited meanwhile, perhaps by a hook"), "{told:?}");
+    let told = repository.tidegate(&["publish", "--rollback", &first, "--format", "json"]).await;
+    let json = told.json();
+    assert_eq!((told.code, &json["code"]), (Some(2), &json!("in-the-way")), "{json}");
+    let says = |field: &str, words: &str| json[field].as_str().is_some_and(|text| text.contains(words));
+    assert!(says("reason", "cannot take the files") && says("help", "edited meanwhile, perhaps by a hook"), "{json}");
     assert!(repository.read("rules/shop.yaml").ends_with("# mine\n"));
     assert_eq!(state(), (before.0.clone(), " M rules/shop.yaml".to_owned()));
     let told = refused(&repository, &["--rollback", &first], "draft").await;
