@@ -236,7 +236,9 @@ async fn trace_and_test_say_what_the_server_does() {
         let told: Vec<_> =
             traced["calls"].as_array().expect("calls").iter().map(|call| bare(call["body"].clone())).collect();
         assert_eq!(told, served, "{id}");
-        for tag in traced["trace"]["events"][0]["tags"].as_array().expect("tags") {
+        let tags = traced["trace"]["events"][0]["tags"].as_array().expect("tags");
+        assert!(!tags.is_empty(), "{id}: {traced}");
+        for tag in tags {
             let (name, verdict) = (tag["tag"].as_str().expect("a name"), tag["verdict"].as_str().expect("a verdict"));
             shop.server().logs(|line| line.contains(&format!(r#"purchase: tag \"{name}\" {verdict}"#))).await;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use tidegate::standin::{Failure, Lasting};
 
-use crate::harness::{Left, PATIENCE, Place, Shop, purchase};
+use crate::harness::{KEY_NAME, Left, PATIENCE, Place, Shop, purchase};
 
 /// A backlog starts to flow, and here ends, within this after the destination has recovered.
 const RECOVERY: Duration = Duration::from_secs(10);
@@ -57,12 +57,16 @@ async fn what_is_sent_twice_is_the_same_event() {
 async fn a_dead_account_slows_no_other() {
     let shop = Shop::open_at(Place::with_rules(TWO_ACCOUNTS)).await;
     shop.standin.fail_pixel("px-dead", Failure::Hold, Lasting::UntilCleared);
-    for nth in 0..50 {
+    shop.accept(&purchase("a-0")).await;
+    shop.standin.wait_until(PATIENCE, |counts| counts.failures == 1).await.expect("the dead one is tried");
+    for nth in 1..50 {
         shop.accept(&purchase(&format!("a-{nth}"))).await;
     }
     shop.wait_for(50).await;
     assert!(shop.standin.accepted().iter().all(|accepted| accepted.pixel_id == "px-alive"));
-    assert_ne!(shop.standin.requests().failures, 0, "the dead one was tried");
+    let unanswered = format!(r#"deliveries_attempts_total{{account="openai:px-dead (key {KEY_NAME})"}} 0"#);
+    let metrics = shop.metrics().await;
+    assert!(metrics.contains(&unanswered), "the other waited until a request to the dead one was given up: {metrics}");
     shop.standin.clear_failures();
     shop.wait_for(100).await;
     shop.close().await;
