@@ -420,9 +420,26 @@ fn words_are_alike_when_they_differ_only_in_numbers_and_ids() {
     ] {
         assert_eq!(print(one.0, one.1), print(other.0, other.1));
     }
-    let unlike = [("a", "bad amount"), ("a", "bad currency"), ("a", "emails_sha256"), ("a", "phones_sha256")];
-    let prints = unlike.map(|(event, words)| print(event, words));
-    assert!((1..4).all(|n| !prints[..n].contains(&prints[n])));
+    assert_eq!(print("ad", "bad amount"), print("e1", "bad amount"), "a short id may be part of any word");
+    let unlike =
+        ["bad amount", "bad currency", "emails_sha256", "phones_sha256", "duplicate", "malformed", "sha1", "md5"];
+    let prints = unlike.map(|words| print("a", words));
+    for (nth, words) in unlike.iter().enumerate() {
+        assert!(!prints[..nth].contains(&prints[nth]), "{words}");
+    }
+}
+
+#[test]
+fn refusals_of_different_statuses_are_unlike_and_at_any_host_the_status_alone_tells() {
+    let call = World::holding(1).lease(1, 1_000).remove(0);
+    let of_openai = |status| refusals::Fingerprint::of(&http(status, "bad"), &call);
+    assert_ne!(of_openai(400), of_openai(422));
+    let of_any_host = |status, words: &str| {
+        refusals::Fingerprint::of(&Answer::Refused { status: Some(status), words: words.to_owned() }, &call)
+    };
+    assert_eq!(of_any_host(404, "no /leads/ada"), of_any_host(404, "no /leads/bob"));
+    assert_ne!(of_any_host(404, "no /leads/ada"), of_any_host(410, "no /leads/ada"));
+    assert_ne!(of_any_host(422, "bad amount"), of_any_host(422, "bad currency"));
 }
 
 #[test]
@@ -474,6 +491,109 @@ fn a_refused_account_heals_at_a_new_event_and_the_bad_ones_die_then() {
         world.accept([n]);
         world.flow(Duration::from_secs(60), refusing(&bad));
         assert_eq!((world.dead(), world.delivered(), world.pause()), (bad.len(), 1, None));
+    }
+}
+
+/// Brings bad events one by one until the account is paused; says how many it took.
+fn alone_until_paused(world: &mut World) -> usize {
+    let is_believed = |id: &u64| {
+        world.accept([*id]);
+        world.flow(Duration::ZERO, |_| http(400, "Invalid value for amount"));
+        world.pause().is_none()
+    };
+    1 + (100..200).take_while(is_believed).count()
+}
+
+#[test]
+fn after_a_pause_in_vain_a_longer_run_is_believed_until_a_batch_is_accepted_whole() {
+    for (good, run) in [(None, 16), (Some(9), 8)] {
+        let bad: Vec<u64> = (0..8).collect();
+        let mut world = World::holding(8);
+        world.flow(Duration::ZERO, refusing(&bad));
+        assert!(world.pause().is_some());
+        world.accept([8]);
+        world.flow(Duration::from_secs(60), refusing(&bad));
+        assert_eq!((world.dead(), world.delivered(), world.pause()), (8, 1, None));
+        world.accept(good);
+        world.flow(Duration::ZERO, refusing(&bad));
+        assert_eq!(alone_until_paused(&mut world), run);
+    }
+}
+
+#[test]
+fn calls_that_are_gone_make_nobody_patient() {
+    let mut world = World::holding(8);
+    world.flow(Duration::ZERO, |_| http(400, "bad"));
+    assert!(world.pause().is_some());
+    // A person discards them, and the next probe finds nothing.
+    world.calls.clear();
+    world.flow(Duration::from_secs(60), refusing(&[]));
+    world.accept([8]);
+    world.flow(Duration::ZERO, refusing(&[]));
+    assert_eq!((world.delivered(), world.pause()), (1, None));
+    assert_eq!(alone_until_paused(&mut world), 8);
+}
+
+#[test]
+fn what_was_taken_back_no_longer_counts_towards_a_run() {
+    let mut world = World::new(LIMITS);
+    // When they are looked at again, the first two are too old.
+    let old = START.minus(LIMITS.max_age - Duration::from_secs(300));
+    for (id, time) in [(0, old), (1, old), (2, START)] {
+        world.accept_call(id, 100, time);
+    }
+    world.run();
+    let bad = http(400, "Invalid value for amount");
+    (0..4).for_each(|_| world.answer(0, &bad));
+    assert_eq!(world.dead(), 2);
+    world.answer(0, &retry_after(503, 600));
+    assert_eq!(world.dead(), 0);
+    world.flow(Duration::from_secs(600), |_| bad.clone());
+    assert_eq!((world.dead(), world.pause()), (3, None));
+    assert_eq!(world.death(1).reason, DeathReason::TooOld);
+    assert_eq!(alone_until_paused(&mut world), 7, "with the third, eight");
+}
+
+#[test]
+fn where_another_batch_is_accepted_a_split_whose_events_were_all_refused_alike_dies() {
+    let mut world = World::new(Limits { max_calls: 2, ..LIMITS });
+    world.accept(0..4);
+    world.run();
+    world.answer(0, &http(422, "schema"));
+    world.answer(0, &http(200, ""));
+    world.flow(Duration::ZERO, |_| http(422, "schema"));
+    assert_eq!((world.dead(), world.delivered(), world.pause()), (2, 2, None));
+}
+
+#[test]
+fn the_first_probe_is_of_a_call_that_was_not_refused_before() {
+    let mut run = World::new(LIMITS);
+    for id in 0..8 {
+        run.accept([id]);
+        run.flow(Duration::ZERO, |_| http(400, "bad"));
+    }
+    // One split that is under way and another one that pauses the account, in other words.
+    let mut splits = World::new(Limits { max_calls: 3, ..LIMITS });
+    splits.accept(0..6);
+    splits.run();
+    (0..2).for_each(|_| splits.answer(0, &http(400, "schema")));
+    while splits.pause().is_none() {
+        let is_of_first = splits.wire[0].calls[0].id.0 < 3;
+        if is_of_first && splits.wire[0].calls.len() == 1 && splits.dead() >= 2 && splits.wire.len() > 1 {
+            splits.answer(1, &http(422, "other"));
+        } else {
+            splits.answer(0, &http(400, "schema"));
+        }
+    }
+    splits.flow(Duration::ZERO, |_| http(200, ""));
+    for (mut world, new) in [(run, 8), (splits, 6)] {
+        let before = world.delivered();
+        world.accept([new]);
+        world.flow(Duration::from_secs(60), |batch| match batch.calls.iter().all(|call| call.id.0 == new) {
+            true => http(200, ""),
+            false => http(400, "schema"),
+        });
+        assert_eq!((world.delivered() - before, world.pause()), (1, None), "{new}");
     }
 }
 
@@ -563,6 +683,18 @@ fn a_straggler_neither_opens_the_gate_nor_splits() {
     world.answer(0, &http(400, "bad"));
     assert_eq!((world.delivered(), world.pending(), world.wire.len()), (1_000, 2_000, 0));
     assert_eq!(world.wait_until(), START.plus(Duration::from_secs(60)));
+}
+
+#[test]
+fn a_straggler_may_lengthen_a_rest_and_never_shortens_it() {
+    let mut world = World::holding(4_000);
+    world.run();
+    world.answer(0, &http(503, ""));
+    assert_eq!(world.wait_until(), START.plus(Duration::from_secs(1)));
+    for (asked, rest) in [(60, 60), (5, 60), (100_000, 600)] {
+        world.answer(0, &retry_after(429, asked));
+        assert_eq!(world.wait_until(), START.plus(Duration::from_secs(rest)));
+    }
 }
 
 #[test]
