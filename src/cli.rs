@@ -12,9 +12,9 @@ use serde_json::json;
 
 use crate::{
     container::diagnostic::{self, Colour, Diagnostics, Sources},
+    environment::variable,
     git::{GitError, Hindered, Repository},
     one_line::one_line,
-    settings::variable,
 };
 
 mod audit;

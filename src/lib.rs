@@ -56,6 +56,7 @@ pub mod data_folder;
 pub mod delivery;
 pub mod demo;
 pub mod desk;
+pub mod environment;
 pub mod error;
 pub mod git;
 pub mod history;

@@ -1,7 +1,7 @@
 //! The server's own settings, as opposed to the container's: addresses, data, limits. From flags, from the environment
 //! (`TIDEGATE_<FLAG>`) and from a file, in this order; all are documented where they are declared.
 
-use std::{ffi::OsString, net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration};
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration};
 
 use anyhow::Context;
 use clap::Args;
@@ -10,7 +10,6 @@ use serde::Deserialize;
 
 use crate::{
     call::SecretName,
-    container::load::is_always_readable,
     delivery::{guard::Exempt, secrets::Keys},
     git::Remote,
     history::KeepHits,
@@ -243,27 +242,6 @@ fn follow(remote: Option<String>, branch: Option<String>, poll: Option<Poll>) ->
 /// Names of secrets, none for an empty list.
 fn names(stated: Option<Vec<String>>) -> Vec<SecretName> {
     stated.unwrap_or_default().into_iter().filter(|name| !name.is_empty()).map(|name| SecretName(name.into())).collect()
-}
-
-/// A variable of the process's environment, such as a secret.
-#[expect(clippy::disallowed_methods, reason = "the environment is read in this file")]
-pub fn variable(name: &str) -> Option<OsString> {
-    std::env::var_os(name)
-}
-
-/// The names of the environment variables that begin like this.
-#[expect(clippy::disallowed_methods, reason = "the environment is read in this file")]
-pub fn variables_starting(start: &str) -> impl Iterator<Item = OsString> {
-    std::env::vars_os().map(|(name, _)| name).filter(move |name| name.as_encoded_bytes().starts_with(start.as_bytes()))
-}
-
-/// The environment variables that a container may read: those that are always allowed, and the operator's own. One
-/// that is not UTF-8 counts as absent.
-#[expect(clippy::disallowed_methods, reason = "the environment is read in this file")]
-pub fn readable_environment(allowed: &[String]) -> std::collections::BTreeMap<String, String> {
-    let may = |name: &str| is_always_readable(name) || allowed.iter().any(|own| own == name);
-    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-    std::env::vars_os().filter_map(text).filter(|(name, value)| may(name) && !value.is_empty()).collect()
 }
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ use crate::{
         schema::{self, FileKind},
     },
     delivery::secrets::Secrets,
+    environment::{self, readable_environment},
     git::Draft,
-    settings::{self, readable_environment},
 };
 
 /// Find everything that is wrong with the container
@@ -117,7 +117,7 @@ fn size(container: &Container) -> String {
 
 /// The secrets that cannot be had here, each of them once.
 fn absent(used: Vec<SecretUse>, folder: Option<PathBuf>) -> anyhow::Result<Vec<Diagnostic>> {
-    let secrets = Secrets::new(Box::new(settings::variable), folder, Vec::new());
+    let secrets = Secrets::new(Box::new(environment::variable), folder, Vec::new());
     let runtime = tokio::runtime::Builder::new_current_thread().build().context("cannot read secrets")?;
     let mut known = BTreeSet::new();
     let used = used.into_iter().filter(|one| known.insert(one.name.0.clone()));

@@ -11,9 +11,9 @@ use crate::{
         diagnostic::{Diagnostic, Sources},
         diff, folder,
     },
+    environment::readable_environment,
     git::{Draft, Repository},
     publish::{self, container_of},
-    settings::readable_environment,
 };
 
 /// Say in words what differs between two versions, or between one and the draft

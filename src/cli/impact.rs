@@ -17,9 +17,9 @@ use crate::{
         folder,
         load::{self, LoadOptions, Loaded},
     },
+    environment::readable_environment,
     git::Repository,
     history,
-    settings::readable_environment,
 };
 
 /// Hold the container against kept hits: what would fire that did not, and the other way round; sends nothing

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use super::{Context, Exit, Format, line, lines, refused, report as report_findings};
 use crate::{
     container::{diff, folder},
+    environment::readable_environment,
     git::{Changed, Commit, Hindered, How, Obstacle, Reach, Repository, There, Unpushed, Upstream},
     publish::{self, Known, Mode, Outcome, Push, PushEnd, Report, Source, Wish},
-    settings::readable_environment,
 };
 
 /// Check and test the draft, tell what changes, and commit rules/ and tags/ as the next version

@@ -14,11 +14,12 @@ use super::{Context, Exit};
 use crate::{
     container::folder,
     demo,
+    environment::{self, readable_environment},
     live::{self, Compiler, Home, Order, Origin, Start},
     logging::{self, LogFormat},
     script::STACK,
     service::Service,
-    settings::{self, Settings, Stated, readable_environment},
+    settings::{Settings, Stated},
 };
 
 /// Check the container, then serve sites and the admin
@@ -94,7 +95,7 @@ async fn serve(mut settings: Settings, start: Start, demo: bool) -> anyhow::Resu
     let Start { container, home } = start;
     let version = Arc::clone(&container.version);
     let place = home.place();
-    let service = Service::start(&settings, container, Box::new(settings::variable)).await?;
+    let service = Service::start(&settings, container, Box::new(environment::variable)).await?;
     tracing::info!(
         hits = format!("http://{}/hit", service.sites),
         metrics = format!("http://{}/metrics", service.admin),

@@ -14,11 +14,11 @@ use super::{Context, Exit, Format, line, publish::repository};
 use crate::{
     container::{diagnostic::Diagnostics, folder},
     control::{self, LiveReport},
+    environment::readable_environment,
     git::{Commit, GitError, Kind, Repository, Version},
     history::{self, Served},
     one_line::shortened,
     publish,
-    settings::readable_environment,
     time::Timestamp,
 };
 

@@ -21,7 +21,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::{Commit, GitError};
-use crate::{one_line::one_line, settings};
+use crate::{environment, one_line::one_line};
 
 /// For a command that only this machine has to do with.
 const LOCAL_PATIENCE: Duration = Duration::from_secs(30);
@@ -117,7 +117,7 @@ impl Command {
 
     fn bare(folder: &Path, options: &[&str], what: &'static str) -> Self {
         let mut command = process::Command::new("git");
-        for name in settings::variables_starting("GIT_") {
+        for name in environment::variables_starting("GIT_") {
             let is_inherited = name.to_str().is_some_and(|name| INHERITED.iter().any(|start| name.starts_with(start)));
             if !is_inherited {
                 command.env_remove(name);
