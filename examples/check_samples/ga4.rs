@@ -142,7 +142,7 @@ fn meets(events: &Result<Vec<Read>, BadHit>, refusal: Option<&str>) -> bool {
 
 /// Whether an event's line and what it shares go on as they came.
 fn relayed(event: &Event, hit: &Hit, position: usize) -> (bool, bool) {
-    let Onward { shared, line } = onward(event, hit, position, Passing::Passed, Passing::Passed);
+    let Onward { shared, line, .. } = onward(event, hit, position, Passing::Passed, Passing::Passed);
     let lines = hit.body.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let came = lines.filter(|line| !line.is_empty()).nth(position);
     let goes = shared.iter().filter_map(|shared| match shared {

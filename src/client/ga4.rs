@@ -21,6 +21,7 @@ use crate::{
 };
 
 pub mod hints;
+mod impersonal;
 mod items;
 mod names;
 pub mod onward;

@@ -141,6 +141,20 @@ pub fn take_out(data: &mut Map<String, Value>) -> usize {
     count
 }
 
+/// What becomes of one text that stands under a key.
+pub fn fate(key: &str, text: &str) -> Fate {
+    if is_personal_key(key, &Value::Null) || looks_personal(key) {
+        Fate::Goes
+    } else {
+        judge(key, text, looks_personal)
+    }
+}
+
+/// What becomes of a text under a key that a protocol needs, whatever it is called, and where codes look like digests.
+pub fn fate_of_needed(key: &str, text: &str) -> Fate {
+    judge(key, text, holds_contact)
+}
+
 /// How many texts may lie within one another: a form in JSON in a text, say. Whoever nests more is at pains to hide
 /// something, and each level would be gone through anew for every sign that may begin one.
 const MAX_WITHIN: usize = 4;
@@ -214,11 +228,14 @@ impl Search<'_> {
 /// nothing but a network address, a browser's user agent or a digest.
 pub fn looks_personal(text: &str) -> bool {
     let whole = text.trim();
-    holds_email(text)
-        || holds_phone(text)
+    holds_contact(text)
         || whole.starts_with(user_agent::BEGINNING)
         || ip_address::truncated_text(whole).is_some()
         || Digest::read(whole).is_some()
+}
+
+fn holds_contact(text: &str) -> bool {
+    holds_email(text) || holds_phone(text)
 }
 
 /// A plus and the digits of a phone number, however they are set apart.
@@ -258,7 +275,7 @@ fn fits(pattern: &str, name: &str) -> bool {
 /// Changes a value by what it looks like; whether anything is left of it.
 fn stays(key: &str, value: &mut Value, count: &mut usize) -> bool {
     match value {
-        Value::String(text) => match judge(key, text) {
+        Value::String(text) => match judge(key, text, looks_personal) {
             Fate::Stays => {}
             Fate::Becomes(other) => {
                 *text = other;
@@ -279,12 +296,12 @@ fn stays(key: &str, value: &mut Value, count: &mut usize) -> bool {
     true
 }
 
-fn judge(key: &str, text: &str) -> Fate {
+fn judge(key: &str, text: &str, is_personal: impl Fn(&str) -> bool) -> Fate {
     let is_address = is_page(key) || query::is_address(text);
     match is_address.then(|| ADDRESSES.strip(text)).flatten() {
-        Some(stripped) if looks_personal(&stripped) => Fate::Goes,
+        Some(stripped) if is_personal(&stripped) => Fate::Goes,
         Some(stripped) => Fate::Becomes(stripped),
-        None if looks_personal(text) || is_record(text) => Fate::Goes,
+        None if is_personal(text) || is_record(text) => Fate::Goes,
         None => Fate::Stays,
     }
 }

@@ -59,11 +59,11 @@ fn relay(event: &EventHandle, request: &RequestHandle, mut parts: Map) -> Fallib
     // Client hints tell more than a user agent that was reduced.
     let is_whole = agent.as_deref().is_some_and(|agent| hit.header("user-agent") == Some(agent));
     let hints = if is_whole { Passing::Passed } else { Passing::Withheld };
-    let user_data = if consent.is_granted(ConsentType::AdUserData) { Passing::Passed } else { Passing::Withheld };
-    if user_data == Passing::Withheld && event.data.contains_key("user_data") {
-        cage::note("user_data", "left out: ad_user_data is not granted");
+    let person = if consent.is_granted(ConsentType::AdUserData) { Passing::Passed } else { Passing::Withheld };
+    let Onward { shared, line, withheld } = onward(event, hit, part.position, hints, person);
+    if withheld > 0 {
+        cage::note("user_data", "left out with all that is about a person: ad_user_data is not granted");
     }
-    let Onward { shared, line } = onward(event, hit, part.position, hints, user_data);
     if shared.iter().map(Shared::length).sum::<usize>() > MAX_QUERY {
         return Err(format!("the hit's query string is longer than {} KB", MAX_QUERY >> 10).into());
     }

@@ -1,11 +1,11 @@
 //! Items: `pr1`, `pr2`, …, each a text such as `idSKU-1~nmKettle~pr129.99~qt1~k0colour~v0red`: two characters name a key,
 //! the rest is its value, and custom keys come as pairs. A `~` within a value is written twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::client::parameters::number;
+use crate::{client::parameters::number, privacy::Fate};
 
 /// GA4 takes 200 items an event.
 const MAX_ITEMS: u32 = 200;
@@ -45,11 +45,7 @@ pub struct Items(BTreeMap<u32, Value>);
 impl Items {
     /// Takes a parameter if it is an item.
     pub fn take(&mut self, wire: &str, value: &str) -> bool {
-        let Some(digits) = wire.strip_prefix("pr").filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
-        else {
-            return false;
-        };
-        match digits.parse() {
+        match digits(wire).unwrap_or_default().parse() {
             Ok(position @ 1..=MAX_ITEMS) => {
                 self.0.insert(position, item(value));
                 true
@@ -63,18 +59,54 @@ impl Items {
     }
 }
 
+/// Whether a parameter is an item by its name, be its number one that is read or not.
+pub fn is_item(wire: &str) -> bool {
+    digits(wire).is_some()
+}
+
+fn digits(wire: &str) -> Option<&str> {
+    wire.strip_prefix("pr").filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// An item with what becomes of its values, each told by its key in event data and its text; a custom key goes with its
+/// value. `None` if all stays.
+pub fn rewrite(text: &str, judge: impl Fn(&str, &str) -> Fate) -> Option<String> {
+    let tokens = tokens(text);
+    let read: Vec<Token<'_>> = tokens.iter().map(|token| Token::read(token)).collect();
+    let keys: BTreeMap<u64, &str> = read.iter().filter_map(Token::custom_key).collect();
+    let fate = |token: &Token<'_>| match token {
+        Token::Known(key, value) => judge(key, value),
+        Token::Key(_, key) => judge(key, ""),
+        Token::Value(position, value) => judge(keys.get(position).copied().unwrap_or_default(), value),
+        Token::Unknown(text) => judge("", text),
+    };
+    let fates: Vec<Fate> = read.iter().map(fate).collect();
+    if fates.iter().all(|fate| matches!(fate, Fate::Stays)) {
+        return None;
+    }
+    let goes = |(token, fate): (&Token<'_>, &Fate)| token.position().filter(|_| matches!(fate, Fate::Goes));
+    let gone: BTreeSet<u64> = read.iter().zip(&fates).filter_map(goes).collect();
+    let kept = tokens.iter().zip(&read).zip(fates).filter_map(|((whole, token), fate)| match fate {
+        _ if token.position().is_some_and(|position| gone.contains(&position)) => None,
+        Fate::Stays => Some(whole.replace('~', "~~")),
+        Fate::Becomes(value) => Some(format!("{}{}", token.code(whole), value.replace('~', "~~"))),
+        Fate::Goes => None,
+    });
+    Some(kept.collect::<Vec<_>>().join("~"))
+}
+
 fn item(text: &str) -> Value {
     let mut item = Map::new();
     let mut custom: BTreeMap<u64, (Option<String>, Option<String>)> = BTreeMap::new();
     for token in tokens(text) {
-        let Some((code, value)) = token.split_at_checked(2) else { continue };
-        if let Some((_, key)) = KEYS.iter().find(|(own, _)| *own == code) {
-            let value = if NUMBERS.contains(key) { number(value) } else { value.into() };
-            item.insert((*key).to_owned(), value);
-        } else if let Some((position, value)) = numbered(&token, 'k') {
-            custom.entry(position).or_default().0 = Some(value.to_owned());
-        } else if let Some((position, value)) = numbered(&token, 'v') {
-            custom.entry(position).or_default().1 = Some(value.to_owned());
+        match Token::read(&token) {
+            Token::Known(key, value) => {
+                let value = if NUMBERS.contains(&key) { number(value) } else { value.into() };
+                item.insert(key.to_owned(), value);
+            }
+            Token::Key(position, key) => custom.entry(position).or_default().0 = Some(key.to_owned()),
+            Token::Value(position, value) => custom.entry(position).or_default().1 = Some(value.to_owned()),
+            Token::Unknown(_) => {}
         }
     }
     for (key, value) in custom.into_values() {
@@ -83,6 +115,45 @@ fn item(text: &str) -> Value {
         }
     }
     Value::Object(item)
+}
+
+/// A part of an item.
+enum Token<'t> {
+    /// A key of the protocol's, by its name in event data, and its value.
+    Known(&'static str, &'t str),
+    Key(u64, &'t str),
+    Value(u64, &'t str),
+    Unknown(&'t str),
+}
+
+impl<'t> Token<'t> {
+    fn read(token: &'t str) -> Self {
+        let known = token.split_at_checked(2).and_then(|(code, value)| {
+            let (_, key) = KEYS.iter().find(|(own, _)| *own == code)?;
+            Some(Self::Known(key, value))
+        });
+        let key = || numbered(token, 'k').map(|(position, key)| Self::Key(position, key));
+        let value = || numbered(token, 'v').map(|(position, value)| Self::Value(position, value));
+        known.or_else(key).or_else(value).unwrap_or(Self::Unknown(token))
+    }
+
+    fn custom_key(&self) -> Option<(u64, &'t str)> {
+        if let Self::Key(position, key) = self { Some((*position, key)) } else { None }
+    }
+
+    /// Of a custom pair.
+    fn position(&self) -> Option<u64> {
+        match self {
+            Self::Key(position, _) | Self::Value(position, _) => Some(*position),
+            Self::Known(..) | Self::Unknown(_) => None,
+        }
+    }
+
+    /// What stands before the value in the whole of it.
+    fn code<'w>(&self, whole: &'w str) -> &'w str {
+        let (Self::Known(_, text) | Self::Key(_, text) | Self::Value(_, text) | Self::Unknown(text)) = self;
+        whole.strip_suffix(text).unwrap_or_default()
+    }
 }
 
 /// `k12colour`: a letter, a number, the rest.
@@ -127,6 +198,28 @@ mod tests {
                 "creative_slot": "Top", "colour": "red", "size": "XL"
             })
         );
+    }
+
+    #[test]
+    fn an_item_is_rewritten_by_its_values() {
+        let without = |text: &str| {
+            rewrite(text, |key, value| match (key, value) {
+                ("email", _) | (_, "ada") => Fate::Goes,
+                ("link", "/?a~") => Fate::Becomes("/~".to_owned()),
+                _ => Fate::Stays,
+            })
+        };
+        for (text, kept) in [
+            ("idA~~B~k0email~v0x~pr5", "idA~~B~pr5"),
+            ("v0x~nmada~k0email~k1link~v1/?a~~~xx", "k1link~v1/~~~xx"),
+            ("k0a~v0b~v0ada~qt1", "qt1"),
+            ("k0email~k0b~v0c~qt1", "qt1"),
+            ("ada~q", "q"),
+            ("ada", ""),
+        ] {
+            assert_eq!(without(text).as_deref(), Some(kept), "{text}");
+        }
+        assert_eq!(without("idA~~B~k0colour~v0red~k1~é~"), None);
     }
 
     #[test]

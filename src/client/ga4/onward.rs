@@ -1,18 +1,19 @@
 //! A GA4 hit on its way to Google Analytics: takes an event and the line of the hit that it was read from; gives that
 //! line's parameters as they came, and what becomes of those that it shares. Nothing goes on that the event no longer
 //! holds: the line is read anew, and where the event differs from that, the parameter has the event's value, or is left out
-//! if it cannot have it, as items cannot.
+//! if it cannot have it, as items cannot. Where what is about a person is withheld, that is taken out of what is left.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cell::Cell};
 
 use serde_json::{Map, Value};
 
-use super::{event_data, hints::Hint, lines, names};
+use super::{event_data, hints::Hint, impersonal, lines, names};
 use crate::{
     call::relay::Shared,
     client::parameters::Parameters,
     event::{Event, lookup, to_text},
     hit::Hit,
+    privacy::Fate,
 };
 
 /// What only a server that tags understands, and what it says itself: the visitor's address.
@@ -32,28 +33,31 @@ pub struct Onward {
     pub shared: Vec<Shared>,
     /// `None` if the hit has no lines.
     pub line: Option<Box<str>>,
+    /// How many parameters were left out or cut as being about a person.
+    pub withheld: usize,
 }
 
 /// `position` is the event's place in its hit.
-pub fn onward(event: &Event, hit: &Hit, position: usize, agent: Passing, user_data: Passing) -> Onward {
+pub fn onward(event: &Event, hit: &Hit, position: usize, agent: Passing, person: Passing) -> Onward {
     let line = lines(&hit.body).nth(position);
     let own: Vec<Pair<'_>> = line.map(pairs).unwrap_or_default();
     let shared: Vec<Pair<'_>> = pairs(hit.query.as_bytes());
     let is_own = |pair: &Pair<'_>| own.iter().any(|other| other.name == pair.name);
     let came = came(hit, line);
     let name = came.get("en").unwrap_or_default();
-    let sieve = Sieve { event, agent, user_data, name, data: &event_data(&came) };
+    let sieve = Sieve { event, agent, person, name, data: &event_data(&came), withheld: Cell::new(0) };
     let line = line.map(|_| {
         let line = own.iter().filter_map(|pair| sieve.sift(pair)).collect::<Vec<_>>().join("&");
         // An empty line would be no event, even where the hit's query says all of it.
         if line.is_empty() { "&".into() } else { line.into() }
     });
-    let shared = shared.iter().map(|pair| match sieve.sift(pair) {
-        _ if is_own(pair) => Shared::Open,
-        Some(text) => Shared::Goes(text.into()),
-        None => Shared::LeftOut,
+    let shared = shared.iter().map(|pair| {
+        if is_own(pair) {
+            return Shared::Open;
+        }
+        sieve.sift(pair).map_or(Shared::LeftOut, |text| Shared::Goes(text.into()))
     });
-    Onward { shared: shared.collect(), line }
+    Onward { shared: shared.collect(), line, withheld: sieve.withheld.get() }
 }
 
 /// The parameters that an event was read from. What was read once is good.
@@ -80,15 +84,33 @@ fn pairs(query: &[u8]) -> Vec<Pair<'_>> {
 struct Sieve<'s> {
     event: &'s Event,
     agent: Passing,
-    user_data: Passing,
+    /// Whether what is about a person goes along.
+    person: Passing,
     /// The event's name and data as the hit has them.
     name: &'s str,
     data: &'s Map<String, Value>,
+    withheld: Cell<usize>,
 }
 
 impl Sieve<'_> {
     /// The parameter as it goes on, if it does.
     fn sift<'p>(&self, pair: &'p Pair<'_>) -> Option<Cow<'p, str>> {
+        let held = self.as_held(pair)?;
+        if self.person == Passing::Passed {
+            return Some(held);
+        }
+        let (_, value) = form_urlencoded::parse(held.as_bytes()).next()?;
+        let kept = match impersonal::fate(&pair.name, &value) {
+            Fate::Stays => return Some(held),
+            Fate::Becomes(value) => Some(with_value(&pair.name, &value)),
+            Fate::Goes => None,
+        };
+        self.withheld.update(|count| count + 1);
+        kept
+    }
+
+    /// The parameter as the event has it.
+    fn as_held<'p>(&self, pair: &'p Pair<'_>) -> Option<Cow<'p, str>> {
         let name = &*pair.name;
         if OURS.contains(&name) || name.starts_with(OURS_BEGIN) {
             return None;
@@ -98,9 +120,7 @@ impl Sieve<'_> {
             return None;
         }
         if is_user_data(name) {
-            let goes = self.user_data == Passing::Passed
-                && self.event.data.contains_key("user_data")
-                && self.is_unchanged("user_data");
+            let goes = self.event.data.contains_key("user_data") && self.is_unchanged("user_data");
             return goes.then(|| as_it_came(pair));
         }
         if name == "en" {

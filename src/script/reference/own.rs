@@ -289,8 +289,8 @@ const GA4: Section = Section {
         about: "Parts: `url` is required, without a query; `ip`, a network address, goes along as `_uip`, and `user_agent` as \
                 the header. Calls of one tag for several events of a hit are one request, which holds their lines and no \
                 others. `sst.…`, `richsstsse` and `_uip` of the hit are left out; client hints too, unless `user_agent` is the \
-                browser's own; `em` and `ep.user_data…` unless `ad_user_data` is granted. What was changed in the event, or \
-                taken out of it, is changed or missing there too.",
+                browser's own; what is about a person, `em` and `ep.user_data…` before all, unless `ad_user_data` is granted. \
+                What was changed in the event, or taken out of it, is changed or missing there too.",
         fails: "if the hit did not come by GA4's protocol, and if a part is missing or none of these.",
         examples: &[Script(
             "ga4::relay(event, request, #{ url: \"https://api.example.com/g/collect\" })",

@@ -21,7 +21,7 @@ fn onwards(query: &str, body: &[u8], change: impl Fn(&mut Event)) -> Vec<(String
     let events = ga4::read(&hit, &Uuid::nil).expect("a good hit").into_iter().map(|read| read.event);
     let of_event = |(position, mut event): (usize, Event)| {
         change(&mut event);
-        let Onward { shared, line } = onward(&event, &hit, position, Passing::Passed, Passing::Passed);
+        let Onward { shared, line, .. } = onward(&event, &hit, position, Passing::Passed, Passing::Passed);
         let shared = shared.iter().filter_map(|shared| match shared {
             Shared::Goes(pair) => Some(&**pair),
             Shared::Open => Some("?"),
@@ -146,5 +146,42 @@ proptest! {
             let shared = on.shared.iter().filter(|shared| **shared != Shared::LeftOut).count();
             prop_assert_eq!(shared, whole(&query).len());
         }
+    }
+}
+
+fn without_persons(query: &str) -> (String, usize) {
+    let hit = hit(query, b"");
+    let event = ga4::read(&hit, &Uuid::nil).expect("a good hit").remove(0).event;
+    let Onward { shared, withheld, .. } = onward(&event, &hit, 0, Passing::Passed, Passing::Withheld);
+    let goes = |shared: &Shared| if let Shared::Goes(pair) = shared { Some(pair.to_string()) } else { None };
+    (shared.iter().filter_map(goes).collect::<Vec<_>>().join("&"), withheld)
+}
+
+#[test]
+fn a_hit_about_nobody_goes_on_byte_by_byte() {
+    let query = "v=2&tid=G-1&gtm=45je4840v9129512345z8917001234za200zb91700&_p=1&gcs=G111&gcd=13r3r3p2r5l1&npa=1&dma=1\
+                 &tag_exp=101509157~103116026&cid=1.2&sid=3&uid=7&ul=de&sr=1920x1080&uaa=x86&uafvl=A%3B1.2.3.4&uapv=10.0.0.1\
+                 &pscdl=noapi&_s=2&dl=https%3a%2f%2fshop.example%2F%3fq%3Da+b&dt=Tea+%26+more&en=purchase&epn.value=5&ep.shipping=4\
+                 &pr1=idA~nmB%7E~C~k0colour~v0red&ur=DE-BE&cn=spring&_et=5&gdpr_consent=CPXxRfAPXxRfAAfKABENB-CgAAAAAAAAAAYgAAAAAAAA";
+    assert_eq!(without_persons(query), (query.to_owned(), 0));
+}
+
+#[test]
+fn what_is_about_a_person_is_counted_where_it_is_withheld() {
+    let query = "v=2&tid=G-1&en=a&=ada%40example.com&ada%40example.com=1&pr300=k0email~v0x&pr1=k0email~v0x&cid=ada%40example.com\
+                 &uid=b5fc85e55755f9e0d030a10ab4429b6b2944855f9a0d60077fe832becbc41d72&ep.event_id=ada%40example.com&cn=+49151123456";
+    assert_eq!(without_persons(query), ("v=2&tid=G-1&en=a&cn=+49151123456".to_owned(), 7));
+    assert_eq!(without_persons("v=2&tid=G-1&en=a&cn=%2B49151123456"), ("v=2&tid=G-1&en=a".to_owned(), 1));
+}
+
+proptest! {
+    #[test]
+    fn no_email_goes_on_wherever_it_stands(
+        name in "(ep\\.|epn\\.|up\\.|upn\\.)?[a-z_]{1,6}|dl|dr|dt|pr1|pr300|uid|cid|ul|gtm|uafvl|sid",
+        around in "[ ,;:<>/?&=#\"{}()~]{0,4}",
+    ) {
+        let value: String = form_urlencoded::byte_serialize(format!("{around}ada@example.com{around}").as_bytes()).collect();
+        let (on, _) = without_persons(&format!("v=2&tid=G-1&{name}={value}&en=a"));
+        prop_assert!(!on.contains("example.com"), "{on}");
     }
 }
