@@ -31,14 +31,21 @@ pub(super) fn judge_head(
     fetched: Option<&Commit>,
 ) -> Result<Judgement, GitError> {
     let Some(fetched) = fetched else { return Ok(Judgement::Take) };
-    if head == fetched || repository.contains(head, live)? || !repository.contains(fetched, live)? {
+    let taken = if repository.contains(live, fetched)? {
+        fetched
+    } else if repository.contains(fetched, live)? {
+        live
+    } else {
+        return Ok(Judgement::Take);
+    };
+    if head == fetched || repository.contains(head, taken)? {
         return Ok(Judgement::Take);
     }
     if repository.contains(live, head)? {
         return Ok(Judgement::Pass);
     }
     let reason =
-        format!("HEAD leaves out {live}, which came from the remote and is live; put your commits on top of it");
+        format!("HEAD leaves out {taken}, which came from the remote and is live; put your commits on top of it");
     Ok(Judgement::Leaves { reason })
 }
 

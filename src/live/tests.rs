@@ -283,6 +283,26 @@ fn a_remotes_branch_goes_live_and_the_branch_here_comes_along() {
 }
 
 #[test]
+fn head_keeps_what_came_from_the_remote_though_a_commit_here_is_on_top_of_it() {
+    let upstream = Shop::new();
+    let shop = Shop::of(upstream.sandbox.cloned());
+    let (first, mut home) = shop.start_following(&upstream);
+    let second = upstream.publish(&rules("b"));
+    assert_eq!(fetch(&mut home), Some(second.clone()));
+    assert_eq!(look(&mut home), None);
+    let top = shop.publish(&rules("top"));
+    assert_eq!(look(&mut home), Some(top));
+    shop.sandbox.git(&["reset", "-q", "--hard", &first]);
+    let beside = shop.publish(&rules("beside"));
+    assert_eq!(look(&mut home), None);
+    let said = &home.standing()[&Wish::Container];
+    assert!(said.reason.starts_with(&format!("HEAD leaves out {second}")), "{said:?}");
+    assert_eq!(said.version, Some(beside));
+    shop.sandbox.git(&["reset", "-q", "--hard", &second]);
+    assert_eq!(look(&mut home), Some(second), "a commit from here may be taken back");
+}
+
+#[test]
 fn where_the_draft_stands_in_the_way_live_goes_ahead() {
     let upstream = Shop::new();
     let shop = Shop::of(upstream.sandbox.cloned());
