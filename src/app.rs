@@ -26,6 +26,7 @@ use crate::{
     hit::{Hit, HitId},
     kept::Seen,
     live::Live,
+    logging::seldom::Seldom,
     metrics::Metrics,
     outbox::{AcceptError, Forgotten, Outbox, Record, StoreError, sought::Sought},
     pipeline::{self, Decided, Look, Surroundings},
@@ -44,6 +45,7 @@ pub struct App {
     pub history: Arc<History>,
     draining: AtomicBool,
     recent: Arc<RecentCalls>,
+    out_of_time: Seldom,
 }
 
 /// Memory for recent calls: about 460,000 of them, which is ten minutes of 760 calls a second.
@@ -73,7 +75,7 @@ impl App {
         outbox.accepted_since(since, Box::new(move |past| restoring.see(&past))).await?;
         let container = ArcSwap::from_pointee(container);
         let (live, draining) = (Live::default(), AtomicBool::new(false));
-        Ok(Self { container, outbox, metrics, live, history, draining, recent })
+        Ok(Self { container, outbox, metrics, live, history, draining, recent, out_of_time: Seldom::default() })
     }
 
     pub fn container(&self) -> Arc<Container> {
@@ -173,7 +175,22 @@ impl App {
         if let Some(picked) = picked {
             self.history.keep(picked);
         }
+        self.tell_out_of_time(trace);
         tell(trace);
+    }
+
+    /// Warns that some tags had no time, as their author may not know. Whoever sends heavy hits floods no log.
+    fn tell_out_of_time(&self, trace: &Trace) {
+        let Some((TagTrace { tag, .. }, error, count)) = trace.out_of_time() else { return };
+        if !self.out_of_time.is_due(Timestamp::now()) {
+            return;
+        }
+        let (hit, file, events) = (trace.hit, &error.file, trace.events.len());
+        tracing::warn!(
+            target: "tidegate::hit", %hit,
+            "{count} firings of a hit of {events} events failed for want of time, first tag {tag:?} ({file}): look for a slow \
+             script with tidegate trace, or send fewer events a hit; told once a minute, and counted in the metrics"
+        );
     }
 
     /// Cancels calls of visitors who withdrew their consent. Where little waits that takes no time, and the answer waits
@@ -203,16 +220,8 @@ impl App {
 }
 
 /// Says what was decided about a hit, one line a tag, to whoever listens at the debug level; and to others what tags log
-/// at a higher level, and that some had no time.
+/// at a higher level.
 fn tell(trace: &Trace) {
-    if let Some((TagTrace { tag, .. }, error, count)) = trace.out_of_time() {
-        let (hit, file, events) = (trace.hit, &error.file, trace.events.len());
-        tracing::warn!(
-            target: "tidegate::hit", %hit,
-            "{count} firings of a hit of {events} events failed for want of time, first tag {tag:?} ({file}): look for a slow \
-             script with tidegate trace, or send fewer events a hit"
-        );
-    }
     if !tracing::enabled!(target: "tidegate::hit", tracing::Level::DEBUG) {
         return tell_logged(trace);
     }

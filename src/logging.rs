@@ -1,6 +1,8 @@
 //! Logs: for people on a terminal, JSON lines otherwise; to standard error. The field `hit` is a hit's id from its
 //! arrival to its delivery. Whatever a line quotes, it stays one line and steers no terminal.
 
+pub mod seldom;
+
 use std::{
     fmt::Debug,
     io::{self, IsTerminal},

@@ -3,10 +3,7 @@
 //! Takes a body signed as GitHub, Gitea and Forgejo sign theirs: HMAC-SHA256 in `X-Hub-Signature-256`. What the body says
 //! does not matter, as the remote is asked in any case.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::{
@@ -18,7 +15,9 @@ use axum::{
 };
 use ring::hmac;
 
-use crate::{app::App, call::SecretName, delivery::secrets::Secrets, live::Order, time::Timestamp};
+use crate::{
+    app::App, call::SecretName, delivery::secrets::Secrets, live::Order, logging::seldom::Seldom, time::Timestamp,
+};
 
 /// What the secret must be bound to. No container can name it: an address is none.
 pub const DESTINATION: &str = "webhook/git";
@@ -26,30 +25,17 @@ pub const DESTINATION: &str = "webhook/git";
 /// A push of many commits is large; one that is larger than this is seen at the next poll.
 const MAX_BODY: usize = 2 << 20;
 
-const TELL_EVERY: Duration = Duration::from_secs(60);
-
 /// What the route needs.
 pub struct Webhook {
     app: Arc<App>,
     secrets: Arc<Secrets>,
     secret: SecretName,
-    /// When a wrong signature was told of last.
-    told: Mutex<Option<Timestamp>>,
+    wrong_signatures: Seldom,
 }
 
 impl Webhook {
     pub fn new(app: Arc<App>, secrets: Arc<Secrets>, secret: SecretName) -> Self {
-        Self { app, secrets, secret, told: Mutex::default() }
-    }
-
-    /// Whoever floods the webhook does not flood the log.
-    fn may_tell(&self, now: Timestamp) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = told.is_none_or(|told| now.since(told) >= TELL_EVERY);
-        if is_due {
-            *told = Some(now);
-        }
-        is_due
+        Self { app, secrets, secret, wrong_signatures: Seldom::default() }
     }
 }
 
@@ -83,7 +69,7 @@ async fn pushed(State(webhook): State<Arc<Webhook>>, headers: HeaderMap, body: B
     };
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
     if hmac::verify(&key, &body, &signature).is_err() {
-        if webhook.may_tell(Timestamp::now()) {
+        if webhook.wrong_signatures.is_due(Timestamp::now()) {
             let secret = &webhook.secret;
             tracing::warn!(
                 "a webhook was refused: its signature is not made with the secret {secret}; told once a minute"

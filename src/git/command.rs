@@ -45,8 +45,8 @@ const GLOBAL_OPTIONS: [&str; 12] = [
 /// For this long nobody wonders what is waited for.
 const WITHOUT_A_WORD: Duration = Duration::from_secs(1);
 
-/// What a hook leaves running may hold our ends of its pipes, and has nothing more to say.
-const AFTER_A_USERS_END: Duration = Duration::from_secs(1);
+/// What a hook or ssh leaves running may hold our ends of git's pipes, and has nothing more to say.
+const AFTER_ITS_END: Duration = Duration::from_secs(1);
 
 /// Variables of git that say how an operator reaches and signs things. All others would move us to another repository,
 /// index or output, as inside a hook, and are not handed on.
@@ -195,7 +195,7 @@ impl Command {
         match self.limit.until(&ended) {
             Ok(status) => {
                 let status = status.map_err(failed)?;
-                Answer::new(what, status, output.end(&self.limit), &errors.end(&self.limit))
+                Answer::new(what, status, output.end(self.limit.after_its_end()), &errors.end(AFTER_ITS_END))
             }
             Err(_) => {
                 let _ = kill_process_group(group, Signal::KILL);
@@ -207,6 +207,14 @@ impl Command {
 }
 
 impl Limit {
+    /// How long to wait for the rest of the output once git has ended.
+    fn after_its_end(&self) -> Duration {
+        match self {
+            Self::Patience(patience) => *patience,
+            Self::Users(_) => AFTER_ITS_END,
+        }
+    }
+
     /// Waits for the end.
     fn until<T>(&self, ended: &Receiver<T>) -> Result<T, RecvTimeoutError> {
         let waiting = match self {
@@ -258,11 +266,8 @@ impl Reading {
     }
 
     /// All of it, now that git has ended.
-    fn end(self, limit: &Limit) -> Vec<u8> {
-        let _ = self.ended.recv_timeout(match limit {
-            Limit::Patience(patience) => *patience,
-            Limit::Users(_) => AFTER_A_USERS_END,
-        });
+    fn end(self, patience: Duration) -> Vec<u8> {
+        let _ = self.ended.recv_timeout(patience);
         std::mem::take(&mut *self.bytes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
