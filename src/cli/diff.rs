@@ -5,14 +5,14 @@ use std::io::{self, Write};
 use clap::Args;
 use serde_json::json;
 
-use super::{Context, Exit, Format, line, publish::repository};
+use super::{Context, Exit, Format, from_here, line, publish::repository};
 use crate::{
     container::{
-        diagnostic::{Diagnostic, Sources},
+        diagnostic::{Diagnostic, Diagnostics, Sources},
         diff, folder,
     },
     environment::readable_environment,
-    git::{Draft, Repository},
+    git::{Draft, Repository, Tree},
     publish::{self, container_of},
 };
 
@@ -42,6 +42,10 @@ impl Diff {
             Some(revision) => (version(&repository, revision)?, Vec::new()),
             None => {
                 let Draft { files, findings } = Draft::read(&context.folder)?;
+                say_if_broken(Tree { files: files.clone(), findings: findings.clone() }, "the draft", |diagnostics| {
+                    let base = from_here(&context.folder);
+                    diagnostics.map(|one| one.seen_from(&base))
+                })?;
                 (files, findings)
             }
         };
@@ -71,10 +75,16 @@ fn version(repository: &Repository, revision: &str) -> anyhow::Result<Sources> {
     let commit = repository.named(revision)?;
     let tree = container_of(repository, &commit)?;
     let files = tree.files.clone();
-    let (diagnostics, _) = publish::check(tree, commit.short(), &readable_environment(&[]), &folder::library());
-    if diagnostics.has_errors() {
-        let summary = diagnostics.summary();
-        line(&mut io::stderr(), format_args!("{commit} does not pass its check, so it cannot go live: {summary}"))?;
-    }
+    say_if_broken(tree, &commit.to_string(), |diagnostics| diagnostics)?;
     Ok(files)
+}
+
+/// `seen` gives the places as they are told.
+fn say_if_broken(tree: Tree, which: &str, seen: impl Fn(Diagnostics) -> Diagnostics) -> io::Result<()> {
+    let (diagnostics, _) = publish::check(tree, which, &readable_environment(&[]), &folder::library());
+    if diagnostics.has_errors() {
+        let reason = seen(diagnostics).reason();
+        line(&mut io::stderr(), format_args!("{which} does not pass its check, so it cannot go live: {reason}"))?;
+    }
+    Ok(())
 }

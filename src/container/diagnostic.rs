@@ -265,6 +265,17 @@ impl Diagnostics {
             (Some(one), None) | (None, Some(one)) => one,
         }
     }
+
+    /// The summary with the first error: `2 errors, the first at rules/shop.yaml:3:14: unknown trigger "Shopp"`.
+    pub fn reason(&self) -> String {
+        let summary = self.summary();
+        let Some(first) = self.iter().find(|diagnostic| diagnostic.severity == Severity::Error) else {
+            return summary;
+        };
+        let place = first.place.as_ref().map(|at| format!(" at {}:{}:{}", at.file, at.line, at.column));
+        let which = if self.errors() > 1 { ", the first" } else { "" };
+        format!("{summary}{which}{}: {}", place.unwrap_or_default(), first.message)
+    }
 }
 
 impl Extend<Diagnostic> for Diagnostics {

@@ -5,7 +5,7 @@
 //! which file an item stands in, the order of what has none. So it is complete without knowing every key: whatever
 //! differs then is told, if need be in the words of the file.
 
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -88,7 +88,10 @@ pub struct ValueChange {
 
 /// Everything that differs in meaning; empty if nothing does. `library` holds the templates that come with the program.
 pub fn compare(before: &Sources, after: &Sources, library: &Sources) -> Vec<Change> {
-    let (before, after) = (Outline::of(before, library), Outline::of(after, library));
+    let files = [before, after];
+    let (mut before, mut after) = (Outline::of(before, library), Outline::of(after, library));
+    set_aside(&mut before, files[0], &after);
+    set_aside(&mut after, files[1], &before);
     let mut objects: BTreeSet<_> = before.objects.keys().chain(after.objects.keys()).collect();
     let mut changes = Vec::new();
     for (old, new) in renamed(&before, &after) {
@@ -100,6 +103,10 @@ pub fn compare(before: &Sources, after: &Sources, library: &Sources) -> Vec<Chan
         let pair = (before.objects.get(object), after.objects.get(object));
         let mut told = |what| changes.push(Change { object: object.clone(), what });
         match pair {
+            // A file that both have, and one can be read.
+            (None, Some(_)) | (Some(_), None) if files.iter().all(|files| is_file_of(files, object)) => {
+                told(What::Unreadable);
+            }
             (None, Some(content)) => told(What::Added(words::gist(object, content))),
             (Some(_), None) => told(What::Removed),
             (Some(old), Some(new)) => between(old, new, &mut |what| told(with_tags(what, object, &after))),
@@ -109,6 +116,19 @@ pub fn compare(before: &Sources, after: &Sources, library: &Sources) -> Vec<Chan
     changes.extend(order::compare(&before, &after));
     changes.sort_by(|a, b| rank(&a.object).cmp(&rank(&b.object)));
     changes
+}
+
+/// Takes out what one side writes in a file that cannot be read on the other: nobody knows that it is new or gone.
+fn set_aside(side: &mut Outline, files: &Sources, other: &Outline) {
+    let is_unreadable = |path: &str| other.objects.contains_key(&Object::named("file", path));
+    let unknown = files.iter().filter(|(path, _)| is_unreadable(path));
+    let unknown = unknown.map(|(path, bytes)| (Arc::clone(path), bytes.clone())).collect();
+    let unknown = Outline::of(&unknown, &Sources::new());
+    side.objects.retain(|object, _| !unknown.objects.contains_key(object) || other.objects.contains_key(object));
+}
+
+fn is_file_of(files: &Sources, object: &Object) -> bool {
+    &*object.kind == "file" && object.name.as_deref().is_some_and(|path| files.contains_key(path))
 }
 
 /// Objects that have another name and are the same otherwise, so that nobody reads of a tag that is gone.
@@ -222,7 +242,7 @@ impl fmt::Display for Change {
                 }
             }
             What::Cases(cases) => write!(f, "{object}: {cases}"),
-            What::Unreadable => write!(f, "{object}: differs, and at least one of the two cannot be read"),
+            What::Unreadable => write!(f, "{object}: changed; it cannot be read"),
         }
     }
 }

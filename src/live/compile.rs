@@ -9,7 +9,7 @@ use std::{
 use super::origin::Version;
 use crate::container::{
     Container,
-    diagnostic::{self, Colour, Diagnostics, Severity, Sources},
+    diagnostic::{self, Colour, Severity, Sources},
     load::{self, LoadOptions, Loaded},
 };
 
@@ -47,17 +47,6 @@ impl Compiler {
             // A container is no worse for nobody reading what is said about it.
             let _ = out.write_all(diagnostic::text(&diagnostics, &sources, colour).as_bytes());
         }
-        container.filter(|_| !diagnostics.has_errors()).ok_or_else(|| reason(&diagnostics))
+        container.filter(|_| !diagnostics.has_errors()).ok_or_else(|| diagnostics.reason())
     }
-}
-
-/// `2 errors, the first at rules/shop.yaml:3:14: unknown trigger "Shopp"`.
-fn reason(diagnostics: &Diagnostics) -> String {
-    let summary = diagnostics.summary();
-    let Some(first) = diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Error) else {
-        return summary;
-    };
-    let place = first.place.as_ref().map(|at| format!(" at {}:{}:{}", at.file, at.line, at.column)).unwrap_or_default();
-    let which = if diagnostics.errors() > 1 { ", the first" } else { "" };
-    format!("{summary}{which}{place}: {}", first.message)
 }

@@ -195,5 +195,20 @@ async fn what_is_no_change_and_what_could_not_go_live_is_said() {
         assert!(told.out.contains("template log -> lgo") || told.out.contains("template lgo -> log"), "{told:?}");
         let words = format!("{} does not pass its check, so it cannot go live: ", &broken[..12]);
         assert!(told.err.starts_with(&words) && told.err.lines().count() == 1, "{told:?}");
+        assert!(told.err.contains(": 1 error at rules/orders.yaml:4:"), "{told:?}");
     }
+}
+
+#[tokio::test]
+async fn a_broken_draft_is_said_to_be_and_nothing_in_it_to_be_gone() {
+    let repository = Repository::new();
+    repository.place.write("rules/shop.yaml", &format!("{RULES}x: [\n"));
+    let told = repository.tidegate(&["diff"]).await;
+    assert_eq!((told.code, &*told.out), (Some(0), "file rules/shop.yaml: changed; it cannot be read\n"), "{told:?}");
+    let words = "the draft does not pass its check, so it cannot go live: 1 error at rules/shop.yaml:";
+    assert!(told.err.starts_with(words) && told.err.lines().count() == 1, "{told:?}");
+    commit(&repository, "Break it");
+    let back = repository.tidegate(&["diff", "HEAD", "HEAD~1", "--format", "json"]).await;
+    let changes = back.json()["changes"].clone();
+    assert_eq!((changes.as_array().map(Vec::len), &changes[0]["change"]), (Some(1), &"changed".into()), "{back:?}");
 }

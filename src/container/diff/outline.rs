@@ -122,7 +122,7 @@ impl Outline {
 }
 
 impl Object {
-    fn named(kind: &str, name: &str) -> Self {
+    pub(super) fn named(kind: &str, name: &str) -> Self {
         Self { kind: kind.into(), name: Some(name.into()) }
     }
 
