@@ -69,6 +69,8 @@ impl Server {
             Some((sites, admin)) => Ok(Self { child, log, readers, sites, admin }),
             None => {
                 child.kill().await.expect("the program can be killed");
+                // Its last words may still be in the pipes.
+                while readers.join_next().await.is_some() {}
                 Err(log.lines())
             }
         }
