@@ -67,10 +67,10 @@ pub struct Report {
 #[derive(Debug)]
 pub enum Known {
     Impact(Box<Impact>),
-    /// Nobody keeps hits here, one of the two versions is broken, or there is no change.
+    /// Nobody keeps hits here, or there is no change.
     Nothing,
-    /// Why what is kept cannot be read.
-    Unreadable(String),
+    /// Why it is not told: what is kept cannot be read, or the newest version is broken.
+    Untold(String),
 }
 
 #[derive(Debug)]
@@ -145,7 +145,9 @@ pub fn publish(
         Some(parent) => container_of(repository, parent)?.files,
         None => Sources::new(),
     };
-    let look = Look { repository, staging: &staging, branch: &ready.branch, before, environment, data: &wish.data };
+    let head = ready.parent.clone();
+    let look =
+        Look { repository, staging: &staging, branch: &ready.branch, before, head, environment, data: &wish.data };
     let mut report = look.at(&tree)?;
     if report.examined.fault().is_some() {
         return Ok(report);
@@ -191,6 +193,8 @@ struct Look<'a> {
     branch: &'a str,
     /// The files of the newest version.
     before: Sources,
+    /// The newest version; `None` before the first.
+    head: Option<Commit>,
     environment: &'a BTreeMap<String, String>,
     data: &'a Path,
 }
@@ -221,12 +225,21 @@ impl Look<'_> {
             return Known::Nothing;
         }
         let library = folder::library();
-        let load = |files: &Sources| compile(files, "", self.environment, &library).container;
-        let (Some(old), Some(new)) = (load(&self.before), load(after)) else { return Known::Nothing };
+        let load = |files: &Sources| compile(files, "", self.environment, &library);
+        let old = load(&self.before);
+        let old = match (old.container, &self.head) {
+            (Some(container), _) => container,
+            (None, Some(head)) => {
+                let reason = old.diagnostics.reason();
+                return Known::Untold(format!("not told, as what is committed (HEAD, {head}) is broken: {reason}"));
+            }
+            (None, None) => return Known::Nothing,
+        };
+        let Some(new) = load(after).container else { return Known::Nothing };
         match history::impact(self.data, &old, &new) {
             Ok(impact) if impact.events == 0 => Known::Nothing,
             Ok(impact) => Known::Impact(Box::new(impact)),
-            Err(error) => Known::Unreadable(format!("{error:#}")),
+            Err(error) => Known::Untold(format!("{error:#}")),
         }
     }
 }

@@ -43,8 +43,9 @@ pub struct Impact {
 
 impl Impact {
     pub(super) fn run(self, context: &Context) -> anyhow::Result<Exit> {
-        let new = good(context, check::load(context, &self.allow_env)?)?;
-        let old = good(context, self.load(self.files_before(context)?))?;
+        let new = good(context, "the container", check::load(context, &self.allow_env)?)?;
+        let (which, files) = self.before(context)?;
+        let old = good(context, &which, self.load(files))?;
         anyhow::ensure!(self.data.is_dir(), "{} is no data folder; name the server's with --data", self.data.display());
         let impact = history::impact(&self.data, &old, &new)?;
         let mut out = io::stdout().lock();
@@ -55,19 +56,19 @@ impl Impact {
         Ok(Exit::Fine)
     }
 
-    /// The files of the container that it is compared with.
-    fn files_before(&self, context: &Context) -> anyhow::Result<Sources> {
+    /// The container that it is compared with: what it is called, and its files.
+    fn before(&self, context: &Context) -> anyhow::Result<(String, Sources)> {
         if let Some(folder) = &self.against_folder {
-            return folder::read(folder);
+            return Ok((format!("the container in {}", folder.display()), folder::read(folder)?));
         }
         let Some(repository) = Repository::find(&context.folder)? else {
             bail!("{} lies in no git repository; name a folder with --against-folder", context.folder.display());
         };
-        let commit = match &self.against {
-            None => repository.head()?,
-            Some(revision) => repository.named(revision)?,
+        let (commit, which) = match &self.against {
+            None => (repository.head()?, "what is committed (HEAD, "),
+            Some(revision) => (repository.named(revision)?, "what it is compared with ("),
         };
-        Ok(repository.tree(&commit)?.files)
+        Ok((format!("{which}{commit})"), repository.tree(&commit)?.files))
     }
 
     fn load(&self, files: Sources) -> Loaded {
@@ -84,11 +85,11 @@ impl Impact {
 }
 
 /// A container that passed its check.
-fn good(context: &Context, loaded: Loaded) -> anyhow::Result<Container> {
+fn good(context: &Context, which: &str, loaded: Loaded) -> anyhow::Result<Container> {
     let Loaded { container, diagnostics, sources, .. } = loaded;
     let Some(container) = container else {
         report(&mut io::stderr().lock(), context, &diagnostics, &sources)?;
-        bail!("the container is broken: {}", diagnostics.summary());
+        bail!("{which} is broken: {}", diagnostics.summary());
     };
     Ok(container)
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Context, Exit, Format, line, lines, refused, report as report_findings};
 use crate::{
+    case,
     container::{diff, folder},
     environment::readable_environment,
     git::{Changed, Commit, Hindered, How, Obstacle, Reach, Repository, There, Unpushed, Upstream},
@@ -96,8 +97,12 @@ fn exit(report: &Report) -> Exit {
 
 fn as_text(out: &mut (impl Write + IsTerminal), context: &Context, report: &Report, wish: &Wish) -> anyhow::Result<()> {
     let examined = &report.examined;
-    if !matches!(report.outcome, Outcome::Nothing) && !examined.diagnostics.is_empty() {
-        report_findings(out, context, &examined.diagnostics, &examined.sources)?;
+    let mut findings = examined.diagnostics.map(|finding| finding);
+    if context.format == Format::Github {
+        findings.extend(examined.failed().filter_map(|(_, case)| case::diagnostic(case)));
+    }
+    if !matches!(report.outcome, Outcome::Nothing) && !findings.is_empty() {
+        report_findings(out, context, &findings, &examined.sources)?;
         writeln!(out)?;
     }
     line(out, format_args!("check: {}", examined.diagnostics.summary()))?;
@@ -105,7 +110,7 @@ fn as_text(out: &mut (impl Write + IsTerminal), context: &Context, report: &Repo
         line(out, format_args!("left out, because git is told to ignore it: {path}"))?;
     }
     if !matches!(report.outcome, Outcome::Broken) {
-        tested(out, report)?;
+        tested(out, report, context.format)?;
     }
     match (&report.outcome, &wish.of) {
         (Outcome::Broken | Outcome::Failing, Source::Commit(revision)) => {
@@ -125,7 +130,7 @@ fn as_text(out: &mut (impl Write + IsTerminal), context: &Context, report: &Repo
             files(out, &report.files)?;
             match &report.impact {
                 Known::Impact(impact) => lines(out, &format!("\n{impact}"))?,
-                Known::Unreadable(words) => {
+                Known::Untold(words) => {
                     writeln!(out)?;
                     line(out, format_args!("impact: {words}"))?;
                 }
@@ -139,11 +144,15 @@ fn as_text(out: &mut (impl Write + IsTerminal), context: &Context, report: &Repo
     Ok(())
 }
 
-fn tested(out: &mut impl Write, report: &Report) -> io::Result<()> {
+fn tested(out: &mut impl Write, report: &Report, format: Format) -> io::Result<()> {
     let examined = &report.examined;
     let mut failed = 0;
     for (path, case) in examined.failed() {
         failed += 1;
+        // It is an annotation there.
+        if format == Format::Github {
+            continue;
+        }
         line(out, format_args!("FAILED {path}:{}: {}", case.place.line, case.name))?;
         for difference in &case.differences {
             line(out, format_args!("    {difference}"))?;
@@ -260,9 +269,10 @@ fn as_json(report: &Report) -> Value {
         Outcome::WouldPublish => ("would_publish", None),
         Outcome::Published(commit) => ("published", Some(commit)),
     };
-    let impact = match impact {
-        Known::Impact(impact) => Some(impact),
-        Known::Nothing | Known::Unreadable(_) => None,
+    let (impact, untold) = match impact {
+        Known::Impact(impact) => (Some(impact), None),
+        Known::Nothing => (None, None),
+        Known::Untold(words) => (None, Some(words)),
     };
     let failed: Vec<_> = examined
         .failed()
@@ -280,6 +290,7 @@ fn as_json(report: &Report) -> Value {
         "cases": { "passed": examined.cases.len() - failed.len(), "failed": failed },
         "changes": examined.changes,
         "impact": impact,
+        "impact_reason": untold,
         "files": files,
         "ignored": ignored,
     })

@@ -66,7 +66,8 @@ fn section(command: &Command, parent: &str, depth: usize, text: &mut String) {
     if command.has_subcommands() {
         usage.push_str(" COMMAND");
     }
-    let _ = write!(text, "\n{} `{name}`\n\n{about}.\n\n```sh\n{usage}\n```\n", "#".repeat(depth));
+    let _ =
+        write!(text, "\n{} `{name}`\n\n{}.\n\n```sh\n{usage}\n```\n", "#".repeat(depth), about.trim_end_matches('.'));
     arguments(command, false, text);
     for command in command.get_subcommands() {
         section(command, &name, depth + 1, text);

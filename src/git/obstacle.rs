@@ -49,7 +49,7 @@ pub enum Obstacle {
         ahead: usize,
         behind: usize,
     },
-    /// The branch elsewhere was there, and is no more.
+    /// The branch elsewhere is not there, although the one here follows it.
     Gone {
         remote: String,
         branch: String,
@@ -228,7 +228,8 @@ impl fmt::Display for Obstacle {
                 commits(*behind)
             ),
             Self::Gone { remote, branch } => {
-                write!(f, "{remote} had a branch {branch} and has none now, so a push would bring it back")
+                let words = "which the one here follows; a push would bring back a deleted one";
+                write!(f, "{remote} has no branch {branch}, {words}")
             }
             Self::NoUpstream { branch, beside: Beside::Nobody, .. } => {
                 write!(f, "the branch {branch} follows no branch elsewhere")

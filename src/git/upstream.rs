@@ -83,7 +83,8 @@ impl Repository {
         Ok(Upstream { track, unpushed, there })
     }
 
-    /// Where the branch is over there by now; `None` where it never was.
+    /// Where the branch is over there by now; `None` where there is none yet, this or another. Beside others it was deleted:
+    /// nothing here remembers it once that was pruned.
     fn ask(&self, branch: &str, track: &Track, known: Option<Commit>) -> Result<Option<Commit>, Hindered> {
         let fetch = self.of_user("fetch", format!("asking {}", track.shown()));
         let answer = fetch.args(["--quiet", "--", &track.remote, &track.name]).run()?;
@@ -98,12 +99,22 @@ impl Repository {
             let words = error::words(&answer.errors);
             return Err(Obstacle::Unreachable { remote: redacted(&track.remote), command: "fetch", words }.into());
         }
-        match known {
-            Some(_) => {
-                Err(Obstacle::Gone { remote: redacted(&track.remote), branch: track.branch().to_owned() }.into())
-            }
-            None => Ok(None),
+        if known.is_none() && self.is_empty(track)? {
+            return Ok(None);
         }
+        Err(Obstacle::Gone { remote: redacted(&track.remote), branch: track.branch().to_owned() }.into())
+    }
+
+    /// Whether the remote has no branch at all.
+    fn is_empty(&self, track: &Track) -> Result<bool, Hindered> {
+        let remote = redacted(&track.remote);
+        let list = self.of_user("ls-remote", format!("asking {remote}"));
+        let branches = list.args(["--quiet", "--heads", "--", &track.remote]).run()?;
+        if branches.code != Some(0) {
+            let words = error::words(&branches.errors);
+            return Err(Obstacle::Unreachable { remote, command: "ls-remote", words }.into());
+        }
+        Ok(branches.text()?.trim().is_empty())
     }
 
     fn ahead_and_behind(&self, here: &Commit, there: &Commit) -> Result<(usize, usize), GitError> {

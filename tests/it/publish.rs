@@ -68,6 +68,10 @@ async fn what_is_wrong_with_the_draft_is_told_and_nothing_is_committed() {
     let failing = repository.tidegate(&["publish", "-m", "x"]).await;
     assert_eq!(failing.code, Some(1));
     assert!(failing.out.contains("FAILED rules/shop.test.yaml:2: an order is logged"), "{failing:?}");
+    let annotated = repository.tidegate(&["publish", "-m", "x", "--format", "github"]).await;
+    let tested = repository.tidegate(&["test", "--format", "github"]).await;
+    assert!(tested.out.starts_with("::error file=rules/shop.test.yaml,line=2,"), "{tested:?}");
+    assert!(annotated.code == Some(1) && annotated.out.starts_with(&tested.out), "{annotated:?}");
     let json = repository.tidegate(&["publish", "-m", "x", "--format", "json"]).await.json();
     assert_eq!((&json["outcome"], &json["cases"]["failed"][0]["line"]), (&json!("failing"), &json!(2)));
     assert_eq!(repository.head(), head);
@@ -526,6 +530,22 @@ async fn a_change_is_held_against_kept_hits_and_versions_count_them() {
 
     let versions = shop.tidegate(&["versions"]).await;
     let lines: Vec<_> = versions.out.lines().collect();
+    assert!(lines[0].contains("  fine  "), "{versions:?}");
     assert!(lines[0].ends_with("  0 hits  x") && lines[1].ends_with("  3 hits  First version"), "{versions:?}");
+
+    // Beside a broken HEAD there is nothing to hold it against.
+    shop.place.write("rules/shop.yaml", &RULES.replace("log,", "lgo,"));
+    shop.place.commit();
+    let head = shop.place.git(&["rev-parse", "HEAD"])[..12].to_owned();
+    shop.place.write("rules/shop.yaml", RULES);
+    shop.place.write("rules/shop.test.yaml", CASES);
+    let looked = shop.tidegate(&["publish", "--dry-run"]).await;
+    let words = format!("what is committed (HEAD, {head}) is broken: 1 error");
+    assert!(looked.out.contains(&format!("\nimpact: not told, as {words} at rules/shop.yaml:4:")), "{looked:?}");
+    let json = shop.tidegate(&["publish", "--dry-run", "--format", "json"]).await.json();
+    assert!(json["impact"].is_null(), "{json}");
+    assert!(json["impact_reason"].as_str().is_some_and(|reason| reason.contains(&words)), "{json}");
+    let impact = shop.tidegate(&["impact"]).await;
+    assert!(impact.code == Some(2) && impact.err.contains(&format!("tidegate: {words}")), "{impact:?}");
     shop.close().await;
 }

@@ -110,17 +110,34 @@ async fn a_branch_that_was_deleted_elsewhere_does_not_come_back_by_itself() {
     git_in(hub.clone().into(), &["branch", "-q", "-D", "next"]);
     ada.edit("rules/shop.yaml", "an order", "one order");
     let told = refused(&ada, &["-m", "x", "--push"], "gone").await;
-    assert!(told.err.contains("origin had a branch next and has none now"), "{told:?}");
+    assert!(told.err.contains("origin has no branch next, which the one here follows"), "{told:?}");
     assert!(told.err.contains("git push origin next"), "{told:?}");
     // Whatever the branch is called.
     ada.git(&["switch", "-q", "-c", "it's;new"]);
     let told = refused(&ada, &["-m", "x", "--push"], "no-upstream").await;
     assert!(told.err.contains(r"git push --set-upstream origin 'it'\''s;new', then"), "{told:?}");
     ada.git(&["switch", "-q", "next"]);
-    // Pruned, nobody remembers that it was there; that it is new is said.
+    // Pruned, nobody remembers that it was there, and still the branch here follows it.
     ada.git(&["fetch", "-q", "--prune"]);
+    let told = refused(&ada, &["-m", "x", "--push"], "gone").await;
+    assert!(told.err.contains("git push origin next"), "{told:?}");
+    ada.git(&["push", "-q", "origin", "next"]);
     let ran = ada.tidegate(&["publish", "-m", "x", "--push"]).await;
-    assert!(ran.code == Some(0) && ran.out.contains("to origin/next, which was not there; "), "{ran:?}");
+    assert!(ran.code == Some(0) && ran.out.contains("to origin/next; "), "{ran:?}");
+}
+
+/// A clone of a repository in which there is nothing yet follows a branch that never was.
+#[tokio::test]
+async fn the_first_branch_of_an_empty_repository_elsewhere_is_new() {
+    let place = Place::empty();
+    let hub = place.path().join("empty.git");
+    let hub = hub.to_str().expect("a path in text");
+    git_in(place.path().to_owned(), &["init", "-q", "--bare", "-b", "main", hub]);
+    let ada = Repository::clone_of(hub);
+    fs::create_dir(ada.folder().join("rules")).expect("a folder");
+    write(&ada);
+    let ran = ada.tidegate(&["publish", "-m", "x", "--push"]).await;
+    assert!(ran.code == Some(0) && ran.out.contains("to origin/main, which was not there; "), "{ran:?}");
 }
 
 /// `git init` and `serve --remote` are enough for a server. What its repository needs to publish, it says.
