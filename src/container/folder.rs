@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     hash::{DefaultHasher, Hash as _, Hasher as _},
+    io::{self, Read as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     diagnostic::{Diagnostic, Place, Sources},
-    load::is_rules_file,
+    load::{self, is_rules_file},
     yaml::MAX_FILE_BYTES,
 };
 use crate::digest::hex;
@@ -57,13 +58,14 @@ pub fn is_container(folder: &Path) -> bool {
     folder.join("rules").is_dir()
 }
 
-/// Reads every file of `rules/` and `tags/` that a container may hold, test cases included.
+/// Reads every file of `rules/` and `tags/` that a container may hold, test cases included, and those that look like it.
 ///
 /// # Errors
 /// There is no `rules/` folder, or a file cannot be read.
 pub fn read(folder: &Path) -> anyhow::Result<Sources> {
     if !is_container(folder) {
         let place = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        anyhow::ensure!(!folder.join("rules").is_file(), "{} is no container: {RULES_FILE}", place.display());
         bail!("{} is no container: it has no folder rules/; name one with -C FOLDER", place.display());
     }
     let root = folder.canonicalize().with_context(|| format!("cannot read {}", folder.display()))?;
@@ -86,21 +88,28 @@ fn ensure_own_file(path: &Path, root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether a container reads this file: a direct child of `rules/` or `tags/` that is no hidden one. The loader says of
-/// `.yml` that it is not read, rather than nobody.
+/// Whether a container reads this file: a direct child of `rules/` or `tags/` that is no hidden one.
 pub fn is_read(path: &str) -> bool {
-    let name = ["rules/", "tags/"].iter().find_map(|part| path.strip_prefix(part));
-    name.is_some_and(|name| {
-        let is_ours = [".yaml", ".rhai", ".yml"].iter().any(|ending| name.ends_with(ending));
-        is_ours && !name.starts_with('.') && !name.contains('/')
-    })
+    let is_named = |part: &str, ending: &str| {
+        let name = path.strip_prefix(part).and_then(|name| name.strip_suffix(ending));
+        name.is_some_and(|name| !name.starts_with('.') && !name.contains('/'))
+    };
+    is_named("rules/", ".yaml") || is_named("tags/", ".yaml") || is_named("tags/", ".rhai")
 }
+
+/// Whether the loader is given this file: one that is read, or one that it says of that it is not.
+pub fn is_given(path: &str) -> bool {
+    is_read(path) || load::remedy(path).is_some()
+}
+
+/// Says what stands where the rules should lie.
+pub const RULES_FILE: &str = "rules is a file, not a folder";
 
 /// What is odd about the files as such, whoever read them, and whatever is `known` of them already.
 pub fn oddities(files: &Sources, known: &[Diagnostic]) -> Vec<Diagnostic> {
     let start = |path: &Arc<str>| Place::new(path, 1, 1, 0);
     let mut odd = Vec::new();
-    for path in files.keys().filter(|path| path.contains(char::REPLACEMENT_CHARACTER)) {
+    for path in files.keys().filter(|path| is_read(path) && path.contains(char::REPLACEMENT_CHARACTER)) {
         odd.push(bad_name(path));
     }
     let mut by_letters: BTreeMap<String, &Arc<str>> = BTreeMap::new();
@@ -127,11 +136,18 @@ pub fn bad_name(path: &str) -> Diagnostic {
 fn read_into(files: &mut Sources, folder: &Path, prefix: &str, root: &Path) -> anyhow::Result<()> {
     let list = || format!("cannot list {}", folder.display());
     for entry in fs::read_dir(folder).with_context(list)? {
-        let path: PathBuf = entry.with_context(list)?.path();
+        let entry = entry.with_context(list)?;
+        let (path, kind): (PathBuf, _) = (entry.path(), entry.file_type().with_context(list)?);
         // A name that is no text is told of, rather than passed over.
         let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         let inner = format!("{prefix}/{name}");
         if !is_read(&inner) {
+            // Of files that are not read the loader tells. They need not be readable, and links to them are left alone.
+            if kind.is_dir() && !name.starts_with('.') && fs::read_dir(&path).is_ok() {
+                read_into(files, &path, &inner, root)?;
+            } else if kind.is_file() && is_given(&inner) {
+                files.insert(inner.into(), first_bytes(&path).unwrap_or_default());
+            }
             continue;
         }
         ensure_own_file(&path, root)?;
@@ -145,6 +161,13 @@ fn read_into(files: &mut Sources, folder: &Path, prefix: &str, root: &Path) -> a
         files.insert(inner.into(), fs::read(&path).with_context(read)?);
     }
     Ok(())
+}
+
+/// Enough of a file to be told by.
+fn first_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(1_000).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// What changes when one of the files that [`read`] reads changes, without reading them.

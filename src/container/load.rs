@@ -32,6 +32,7 @@ mod tags;
 mod templates;
 mod transformations;
 mod triggers;
+mod unread;
 mod values;
 mod variables;
 
@@ -39,6 +40,7 @@ mod variables;
 mod tests;
 
 use items::{Item, Items, Names, Reading};
+pub use unread::remedy;
 pub use values::plain;
 
 /// What a container's files are read with.
@@ -98,9 +100,8 @@ pub fn load(files: &Sources, options: LoadOptions<'_>) -> Loaded {
             None => {}
         }
     }
-    for path in files.keys().filter(|path| path.ends_with(".yml")) {
+    for (path, help) in files.keys().filter_map(|path| Some((path, remedy(path)?))) {
         let problem = Diagnostic::warning("ignored-file", format!("{path} is not read"));
-        let help = format!("name it {}.yaml", path.trim_end_matches(".yml"));
         diagnostics.push(problem.at(Place::new(path, 1, 1, 0)).help(help));
     }
     let (templates, mut scripts) = templates::compile(files, options.library, options.seats, &mut diagnostics);
@@ -135,13 +136,14 @@ pub fn is_always_readable(variable: &str) -> bool {
 
 /// A file of test cases, under `rules/` or `tags/`.
 pub fn is_test_file(path: &str) -> bool {
-    path.ends_with(".test.yaml")
+    let name = ["rules/", "tags/"].iter().find_map(|part| path.strip_prefix(part));
+    name.is_some_and(|name| name.ends_with(".test.yaml") && !name.contains('/'))
 }
 
 /// `rules/*.yaml`, but not the test cases that lie beside them.
 pub fn is_rules_file(path: &str) -> bool {
     let name = path.strip_prefix("rules/").filter(|name| !name.contains('/'));
-    name.is_some_and(|name| name.ends_with(".yaml") && !is_test_file(name))
+    name.is_some_and(|name| name.ends_with(".yaml") && !is_test_file(path))
 }
 
 impl Rules {

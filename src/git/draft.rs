@@ -113,8 +113,10 @@ impl Repository {
         let others = ["--others", "--exclude-standard", "-z", "--"];
         let others = aside.writer("ls-files").args(others).args(self.parts()).run()?.bytes()?;
         let others = String::from_utf8_lossy(&others);
-        let lying = known.iter().filter(|entry| !self.is_absent(entry.path)).chain(&kept).map(|entry| entry.path);
-        if !lying.chain(others.split_terminator('\0')).any(|path| self.within(path).starts_with("rules")) {
+        // The file `rules` of the newest commit may be a folder by now.
+        let is_there = |entry: &&Entry<'_>| !self.is_absent(entry.path) && !self.is_folder_now(entry);
+        let lying = known.iter().filter(is_there).chain(&kept).map(|entry| entry.path);
+        if !lying.chain(others.split_terminator('\0')).any(|path| tree::is_of_rules(self.within(path))) {
             return Err(GitError::NoRules { commit: aside.tree()?, folder: self.prefix().to_owned() });
         }
         let others = others.split_terminator('\0').filter(|path| self.matters(path));
@@ -130,7 +132,8 @@ impl Repository {
         let large = large.into_iter().map(|path| (self.within(path).into(), vec![b' '; MAX_FILE_BYTES + 1]));
         tree.files.extend(large);
         tree.findings.extend(nested.iter().map(|path| submodule(self.within(path).trim_end_matches('/'))));
-        tree.findings.extend(unnamed.iter().map(|path| folder::bad_name(self.within(path))));
+        let unnamed = unnamed.iter().map(|path| self.within(path)).filter(|path| folder::is_read(path));
+        tree.findings.extend(unnamed.map(folder::bad_name));
         let mut tree = tree.with_oddities();
         tree.findings.extend(aside.unnoticed(&known)?);
         tree.findings.extend(self.ignored()?.iter().map(Ignored::finding));
@@ -183,16 +186,23 @@ impl Repository {
     /// Whether a path of the repository is, or hides, what a container would read.
     fn matters(&self, path: &str) -> bool {
         let within = self.within(path);
-        path.ends_with('/') || folder::is_read(within) || matches!(within, "rules" | "tags")
+        path.ends_with('/') || folder::is_given(within) || matches!(within, "rules" | "tags")
     }
 
     fn is_absent(&self, path: &str) -> bool {
         self.root().join(path).symlink_metadata().is_err()
     }
 
+    fn is_folder_now(&self, entry: &Entry<'_>) -> bool {
+        let is_submodule = entry.line.starts_with("160000");
+        !is_submodule && self.root().join(entry.path).symlink_metadata().is_ok_and(|facts| facts.is_dir())
+    }
+
     fn is_too_large(&self, path: &str) -> bool {
         let facts = self.root().join(path).symlink_metadata();
-        facts.is_ok_and(|facts| facts.is_file() && facts.len() > MAX_FILE_BYTES as u64)
+        // Of a file in place of a folder there is more to say than its size.
+        folder::is_given(self.within(path))
+            && facts.is_ok_and(|facts| facts.is_file() && facts.len() > MAX_FILE_BYTES as u64)
     }
 }
 
@@ -293,7 +303,7 @@ fn no_rules(ignored: &[Ignored]) -> Diagnostic {
     match ignored.iter().find(|file| file.path.starts_with("rules/")) {
         Some(Ignored { rule, .. }) => problem("git is told to ignore all that lies in rules/")
             .help(format!("{rule} says so: change that, or git add --force rules/")),
-        None => problem("nothing lies in rules/").help("write a file such as rules/tags.yaml".to_owned()),
+        None => problem("no file in rules/ is read").help("write a file such as rules/tags.yaml".to_owned()),
     }
 }
 

@@ -157,7 +157,7 @@ impl GitError {
             Self::AmbiguousCommit { revision, candidates } => {
                 format!("the names of several commits begin with {revision:?}: {}", candidates.join(", "))
             }
-            Self::NoRules { commit, folder } => format!("commit {commit} has no files in {folder}rules/"),
+            Self::NoRules { commit, folder } => format!("commit {commit} has no rules files in {folder}rules/"),
             Self::TooLarge { commit, limit } => {
                 format!("the container of commit {commit} is larger than {limit} bytes")
             }

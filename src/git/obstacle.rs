@@ -244,11 +244,11 @@ impl fmt::Display for Obstacle {
             ),
             Self::Outrun { commit } => write!(f, "a server here took {commit} from its remote, and HEAD lacks it"),
             Self::Draft { paths, .. } => write!(f, "the draft has changes: {}", named(paths)),
-            Self::NoRules => f.write_str("there is no file in rules/, so this is no container"),
+            Self::NoRules => f.write_str("no file in rules/ is read, so this is no container"),
             Self::Ignored { paths, rule } => {
                 write!(f, "git is told to ignore all of rules/, by {rule}: {}", named(paths))
             }
-            Self::NoContainer { commit, folder, .. } => write!(f, "commit {commit} has no file in {folder}rules/"),
+            Self::NoContainer { commit, folder, .. } => write!(f, "commit {commit} has no rules files in {folder}rules/"),
             Self::NoMessage => f.write_str("a version needs a message"),
             Self::Hook { name, words } if words.trim().is_empty() => {
                 write!(f, "the hook {name} refused it without a word")

@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     Command, Commit, GitError, Hindered, Obstacle, Ready, Repository, Turn, error::words, obstacle::Elsewhere,
+    tree::is_of_rules,
 };
 
 /// An index of its own; gone when dropped.
@@ -165,7 +166,9 @@ impl<'r> Staging<'r> {
     /// It holds no container, or git fails.
     pub fn write(&self) -> Result<Commit, Hindered> {
         let rules = self.repository.parts().into_iter().take(1);
-        if self.command("ls-files").args(["-z", "--"]).args(rules).run()?.bytes()?.is_empty() {
+        let rules = self.command("ls-files").args(["-z", "--"]).args(rules).run()?.bytes()?;
+        let rules = String::from_utf8_lossy(&rules);
+        if !rules.split_terminator('\0').any(|path| is_of_rules(self.repository.within(path))) {
             return Err(Obstacle::NoRules.into());
         }
         let tree = self.command("write-tree").run()?.object()?;

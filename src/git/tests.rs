@@ -89,7 +89,8 @@ fn a_commits_files_are_read_and_not_those_that_lie_there() {
     assert_eq!(repository.commit("no-such-branch").unwrap(), None);
     assert_eq!(repository.commit("--all").unwrap(), None);
     let tree = repository.tree(&head).unwrap();
-    assert_eq!(names(&tree), ["rules/shop.yaml", "tags/own ünit.rhai"]);
+    let told_of = "rules/deep/not_read.yaml";
+    assert_eq!(names(&tree), [told_of, "rules/shop.yaml", "tags/own ünit.rhai"]);
     assert_eq!(tree.files["rules/shop.yaml"], b"triggers: {}\n");
     assert_eq!(tree.files["tags/own ünit.rhai"], b"\n\0 blob 3\n");
     assert!(tree.findings.is_empty(), "{:?}", tree.findings);
@@ -163,7 +164,7 @@ fn what_cannot_be_read_says_what_to_do() {
     sandbox.commit();
     let repository = sandbox.repository();
     let words = repository.tree(&repository.head().unwrap()).unwrap_err().to_string();
-    assert!(words.contains("has no files in rules/; commit them"), "{words}");
+    assert!(words.contains("has no rules files in rules/; commit them"), "{words}");
     sandbox.git(&["symbolic-ref", "HEAD", "refs/heads/gone"]);
     assert!(matches!(repository.head(), Err(GitError::NoCommit { .. })));
     let absent = Commit::new(&"1".repeat(40)).unwrap();

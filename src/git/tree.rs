@@ -41,11 +41,17 @@ impl Tree {
     }
 }
 
-/// Whether there is anything in `rules/`.
+/// Whether there is anything in `rules/` that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rules {
     There,
     Nowhere,
+}
+
+/// Whether a container would read this of `rules/`, or stumble over it: over something else of that name, or over a
+/// repository within, whose path ends as a folder's.
+pub(super) fn is_of_rules(path: &str) -> bool {
+    path == "rules" || path.starts_with("rules/") && (folder::is_read(path) || path.ends_with('/'))
 }
 
 pub(super) fn read(repository: &Repository, commit: &Commit) -> Result<Tree, GitError> {
@@ -69,13 +75,14 @@ pub(super) fn read_all(repository: &Repository, commit: &Commit) -> Result<(Tree
     let mut rules = Rules::Nowhere;
     for line in list.split_terminator('\0') {
         let entry = Entry::read(line, prefix).ok_or_else(|| GitError::unreadable("ls-tree"))?;
-        if entry.path.starts_with("rules") {
+        if is_of_rules(entry.path) {
             rules = Rules::There;
         }
         match entry.size {
             _ if entry.mode == "120000" => tree.findings.extend(entry.unless_ignored(symbolic_link)),
             _ if entry.mode == "160000" => tree.findings.push(submodule(entry.path)),
-            _ if !folder::is_read(entry.path) => {}
+            _ if entry.path == "rules" => tree.findings.push(rules_file()),
+            _ if !folder::is_given(entry.path) => {}
             // One byte more than the limit is enough for the loader to say that the file is too large.
             Some(size) if size > MAX_FILE_BYTES as u64 => {
                 tree.files.insert(entry.path.into(), vec![b' '; MAX_FILE_BYTES + 1]);
@@ -105,7 +112,7 @@ fn read_objects(repository: &Repository, wanted: &BTreeMap<&str, &str>, tree: &m
         let (content, further) = next_object(rest, object).ok_or_else(|| GitError::unreadable("cat-file"))?;
         rest = further;
         let path = Arc::from(*path);
-        if content.starts_with(LFS_POINTER) {
+        if content.starts_with(LFS_POINTER) && folder::is_read(&path) {
             tree.findings.push(lfs_pointer(&path));
             continue;
         }
@@ -148,6 +155,11 @@ fn symbolic_link(path: &str) -> Diagnostic {
     Diagnostic::error("symbolic-link", format!("{path} is a symbolic link, which a commit cannot follow"))
         .at(start_of(path))
         .help(help.to_owned())
+}
+
+fn rules_file() -> Diagnostic {
+    let problem = Diagnostic::error("rules-file", folder::RULES_FILE).at(start_of("rules"));
+    problem.help("make it a folder, with files such as rules/tags.yaml".to_owned())
 }
 
 pub(super) fn submodule(path: &str) -> Diagnostic {

@@ -177,7 +177,7 @@ fn what_stands_in_place_of_files_keeps_a_commit_from_going_live() {
     shop.sandbox.git(&["rm", "-q", "-r", "rules", "-f"]);
     shop.sandbox.commit();
     assert_eq!(look(&mut home), None);
-    assert!(reason(&home, Wish::Container).contains("has no files in rules/"));
+    assert!(reason(&home, Wish::Container).contains("has no rules files in rules/"));
 }
 
 #[test]
@@ -400,4 +400,25 @@ fn a_remote_is_enough_to_start_with() {
     let reason = reason(&home, Wish::Remote);
     assert!(reason.starts_with("cannot follow main of https://…@127.0.0.1:1/shop.git: git fetch: "), "{reason}");
     assert!(!reason.contains("hunter2"), "{reason}");
+}
+
+#[test]
+fn a_commit_in_which_nothing_of_the_rules_is_read_never_goes_live() {
+    let shop = Shop::new();
+    let (_, mut home) = shop.start();
+    let rules = shop.sandbox.path().join("rules");
+    fs::remove_dir_all(&rules).unwrap();
+    shop.sandbox.write("rules", "no folder\n");
+    shop.sandbox.commit();
+    assert_eq!(look(&mut home), None);
+    let expected = "the container is broken: 1 error at rules:1:1: rules is a file, not a folder";
+    assert_eq!(reason(&home, Wish::Container), expected);
+    fs::remove_file(&rules).unwrap();
+    fs::create_dir_all(rules.join("deeper")).unwrap();
+    let good = shop.publish(&self::rules("b"));
+    assert_eq!(look(&mut home), Some(good));
+    fs::rename(rules.join("shop.yaml"), rules.join("deeper/shop.yaml")).unwrap();
+    shop.sandbox.commit();
+    assert_eq!(look(&mut home), None);
+    assert!(reason(&home, Wish::Container).contains("has no rules files in rules/"), "{:?}", home.standing());
 }

@@ -110,3 +110,35 @@ async fn a_folder_without_rules_is_served_with_the_warning_that_check_gives() {
     shop.server().logs(|line| line == warning).await;
     shop.close().await;
 }
+
+#[tokio::test]
+async fn rules_of_which_none_is_read_are_an_error_before_and_in_a_commit_and_without_git() {
+    let repository = Repository::new();
+    let rules = repository.folder().join("rules");
+    let (file, head) = (repository.read("rules/shop.yaml"), repository.head());
+    fs::remove_dir_all(&rules).expect("the rules");
+    repository.place.write("rules", "no folder\n");
+    let draft = repository.tidegate(&["check"]).await;
+    let words = "error[rules-file]: rules is a file, not a folder\n --> rules:1:1\n";
+    assert!(draft.code == Some(1) && draft.out.starts_with(words), "{draft:?}");
+    assert!(draft.out.ends_with("\n1 error\n"), "{draft:?}");
+    let refused = repository.tidegate(&["publish", "-m", "x"]).await;
+    assert!(refused.code == Some(1) && refused.out.contains(words), "{refused:?}");
+    assert_eq!(repository.head(), head);
+    repository.place.commit();
+    assert_eq!(repository.tidegate(&["check"]).await.out, draft.out, "the same words as of the commit");
+    let plain = Place::empty();
+    fs::remove_dir_all(plain.container().join("rules")).expect("the rules");
+    plain.write("rules", "no folder\n");
+    let told = tidegate(&plain, &["check"]).await;
+    assert!(told.code == Some(2) && told.err.contains("is no container: rules is a file, not a folder"), "{told:?}");
+
+    fs::remove_file(&rules).expect("the file");
+    fs::create_dir_all(rules.join("deeper")).expect("a folder");
+    repository.place.write("rules/deeper/shop.yaml", &file);
+    let draft = repository.tidegate(&["check"]).await;
+    assert!(draft.code == Some(1) && draft.out.contains("no-rules]: a commit would have no rules"), "{draft:?}");
+    assert!(draft.out.contains("move it up, to rules/shop.yaml"), "{draft:?}");
+    let refused = repository.tidegate(&["publish", "-m", "x"]).await;
+    assert!(refused.code == Some(2) && refused.err.contains("no file in rules/ is read"), "{refused:?}");
+}

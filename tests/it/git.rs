@@ -171,7 +171,7 @@ async fn a_head_without_a_version_is_refused_and_counted() {
     shop.place.git(&["rm", "-q", "-r", "--cached", "rules"]);
     shop.place.git(&["commit", "-q", "--allow-empty", "-m", "x"]);
     let empty: String = shop.place.git(&["rev-parse", "HEAD"]).chars().take(12).collect();
-    let line = refused(2, "has no files in rules/").await;
+    let line = refused(2, "has no rules files in rules/").await;
     assert_eq!(line["version"], empty);
     assert_eq!(shop.ready().await, (200, format!("ready {first}\n")));
     shop.stop().await;

@@ -396,7 +396,10 @@ async fn what_is_rolled_back_to_is_named_without_doubt() {
     repository.git(&["add", "shop"]);
     repository.git(&["commit", "-q", "-m", "Move it"]);
     let told = repository.tidegate_in("shop", &["publish", "--rollback", &empty]).await;
-    assert!(told.code == Some(2) && told.err.contains("no file in shop/rules/\n  tidegate versions lists"), "{told:?}");
+    assert!(
+        told.code == Some(2) && told.err.contains("no rules files in shop/rules/\n  tidegate versions lists"),
+        "{told:?}"
+    );
     let told = repository.tidegate_in("shop", &["publish", "--rollback", &first]).await;
     assert_eq!(told.code, Some(2), "{told:?}");
     let (_, advice) = told.err.split_once("top folder: ").expect("what to do");

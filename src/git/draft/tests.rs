@@ -141,14 +141,17 @@ fn a_commit_without_rules_is_told_of_before_it_is_made() {
         assert_eq!(findings.len(), 1, "{findings:#?}");
         (findings[0].severity.name(), findings[0].message.clone())
     };
-    assert_eq!(message(&sandbox), ("error", "a commit would have no rules: nothing lies in rules/".to_owned()));
+    let nothing = ("error", "a commit would have no rules: no file in rules/ is read".to_owned());
+    assert_eq!(message(&sandbox), nothing);
     sandbox.write("rules/README.md", "");
+    assert_eq!(message(&sandbox), nothing);
+    sandbox.write("rules/shop.test.yaml", "cases: {}\n");
     assert_eq!(message(&sandbox), ("warning", "there is no rules/*.yaml, so no tag ever fires".to_owned()));
     sandbox.write("rules/shop.yaml", RULES);
     sandbox.write(".gitignore", "/rules/\n");
     let words = "a commit would have no rules: git is told to ignore all that lies in rules/".to_owned();
     assert_eq!(message(&sandbox), ("error", words));
-    assert_eq!(draft(&sandbox).files.len(), 1, "what lies there is checked all the same");
+    assert_eq!(draft(&sandbox).files.len(), 2, "what lies there is checked all the same");
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl Obstacle {
                     words(parts)
                 );
             }
-            Self::NoRules => "put at least one file into rules/",
+            Self::NoRules => "write a file such as rules/tags.yaml",
             Self::Ignored { .. } => "take that out, or git add --force the files",
             Self::NoContainer { commit, folder, elsewhere } => return take_over(commit, folder, elsewhere.as_ref()),
             Self::NoMessage => "say what changes, and why: -m \"…\"",
